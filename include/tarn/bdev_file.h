@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "tarn/bdev_driver.h"
+
+/*
+ * What the drivers of files and block devices (uring, aio, sync) share: opening with all checks, facts
+ * from the kernel, copying of options, the calls that only block. For drivers.
+ */
+struct tarn_bdev_file {
+	int fd;
+	bool block_device;
+	bool direct;
+	bool poll_queues; /* /sys/block/.../queue/io_poll is 1 */
+	bool nowait;	  /* the kernel takes RWF_NOWAIT here */
+	uint64_t size_bytes;
+	uint32_t block_size, physical_block_size, buffer_align;
+	uint32_t max_transfer_bytes;
+	bool read_only, write_cache, rotational;
+	int discard_mode;      /* fallocate(2) mode, or -1: none */
+	int write_zeroes_mode; /* likewise */
+	bool discard_ioctl;    /* BLKDISCARD instead of fallocate */
+	bool zeroes_ioctl;     /* BLKZEROOUT instead of fallocate */
+};
+
+/**
+ * Open and examine. Block devices are opened with O_EXCL, so that mounted or otherwise held ones are
+ * refused; files are locked (flock) against a second daemon. May block.
+ * \return 0, or with the reason: -ENOENT, -EACCES, -EISDIR, -EROFS, -EBUSY, -EINVAL (size 0 or no multiple
+ * of the block; block size below the device's; O_DIRECT not to be had), -ENOTBLK (neither file nor block device).
+ */
+int tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *ret_file,
+			struct tarn_reason *reason);
+void tarn_bdev_file_close(struct tarn_bdev_file *file);
+/** Fill what the kernel told into the driver's limits. */
+void tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits *limits);
+/** Take the size again. \return 0 with *ret_size_bytes or -errno with the reason. */
+int tarn_bdev_file_rescan(struct tarn_bdev_file *file, uint64_t *ret_size_bytes,
+			  struct tarn_reason *reason);
+/** Discard, write zeroes or flush, by blocking calls. \return 0 or -errno (-EOPNOTSUPP: not after all). */
+int tarn_bdev_file_blocking_op(const struct tarn_bdev_file *file, const struct tarn_io *io);
+/** -EINVAL with the reason when an option is set that only other drivers have. */
+int tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_opts *opts,
+			      struct tarn_reason *reason);
+void *tarn_bdev_file_opts_copy(const void *opts);
+void tarn_bdev_file_opts_free(void *opts);
+/** The facts above, for bdev_get_bdevs. */
+void tarn_bdev_file_describe(const struct tarn_bdev_file *file, const struct tarn_info_sink *sink);
