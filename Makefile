@@ -14,7 +14,7 @@ VERSION := $(shell sed -n 's/.* TARN_VERSION "\(.*\)"/\1/p' include/tarn/version
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
 ARCH := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
-BASE_CFLAGS := -std=gnu11 -fPIC -pthread $(ARCH) $(WARN) -Iinclude -D_GNU_SOURCE \
+BASE_CFLAGS := -std=gnu11 -fPIC -pthread $(ARCH) $(WARN) -I. -Iinclude -D_GNU_SOURCE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 BASE_LDLIBS := -pthread $(if $(SAN),-fsanitize=$(SAN))
 
@@ -57,7 +57,7 @@ clean:
 
 # The driver of rte_ring is the only code that ThreadSanitizer must not see: see lib/reactor/ring.c.
 $(B)/lib/reactor/ring.o: EXTRA_CFLAGS = $(shell pkg-config --cflags-only-I libdpdk) -include rte_config.h \
-	-fno-sanitize=thread
+	-fno-sanitize=thread $(if $(findstring thread,$(SAN)),-DTARN_TSAN)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

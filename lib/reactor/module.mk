@@ -1,0 +1,3 @@
+SRCS := deferred.c fd.c message.c offload.c poller.c reactor.c ring.c turn.c
+DEPS := lib/util lib/env
+LDLIBS := -lrte_ring -lrte_eal
