@@ -10,11 +10,11 @@
 #include "tarn/reason.h"
 
 /*
- * Block devices for those who use them: names, opening, channels, I/O. bdev_driver.h is for those who
- * write drivers, bdev_opts.h says what each driver is created with.
+ * Block devices for those who use them: names, opening, channels, I/O. bdev_driver.h is for those
+ * who write drivers, bdev_opts.h says what each driver is created with.
  *
- * Names, opening, claims and events belong to the control reactor. I/O goes through a channel, which
- * belongs to the reactor that took it.
+ * Names, opening, claims and events belong to the control reactor. I/O goes through a channel,
+ * which belongs to the reactor that took it.
  */
 struct tarn_bdev;      /* A registered device. */
 struct tarn_bdev_desc; /* One user's right to a device. Opaque. */
@@ -44,8 +44,8 @@ const char *tarn_io_support_name(enum tarn_io_support support);
 
 /* Flags of an I/O. */
 #define TARN_IO_FUA 0x1 /* a write or write zeroes: durable when it completes */
-#define TARN_IO_BACKGROUND                                                                         \
-	0x2 /* after foreground, and within the bound on background I/O in flight */
+/* after foreground, and within the bound on background I/O in flight */
+#define TARN_IO_BACKGROUND 0x2
 
 /** status is 0 or -errno. Runs on the submitting reactor, never inside the submitting call. */
 typedef void (*tarn_io_cb)(void *arg, int status);
@@ -57,22 +57,26 @@ struct tarn_bdev *tarn_bdev_find(const char *name);
 struct tarn_bdev *tarn_bdev_next(struct tarn_bdev *bdev);
 
 /**
- * Create a device by a driver. opts is that driver's structure of bdev_opts.h and is copied. May block.
+ * Create a device by a driver. opts is that driver's structure of bdev_opts.h and is copied. May
+ * block.
  * \param ret_reason  may be NULL; on failure what failed, on which object, and why, as a sentence.
- * \return 0 with *ret_bdev, -EEXIST (name taken), -ENOENT (no such driver or file), -EBUSY (held by another
- * user or by the kernel), -EINVAL (an option that the device cannot have), -ENOMEM or what the driver's open
- * failed with.
+ * \return 0 with *ret_bdev, -EEXIST (name taken), -ENOENT (no such driver or file), -EBUSY (held by
+ * another user or by the kernel), -EINVAL (an option that the device cannot have), -ENOMEM or what
+ * the driver's open failed with.
  */
 int tarn_bdev_create(const char *driver_name, const char *name, const void *opts,
 		     struct tarn_bdev **ret_bdev, struct tarn_reason *ret_reason);
 /**
- * Remove a device: its users are told (TARN_BDEV_EVENT_REMOVE), new I/O fails with -ENODEV, and when the last
- * user has closed it, done(arg, 0) is called and the name is free.
- * With force false: done(arg, -EBUSY) at once when somebody has it open, and nothing changes.
+ * Remove a device: its users are told (TARN_BDEV_EVENT_REMOVE), new I/O fails with -ENODEV, and
+ * when the last user has closed it, done(arg, 0) is called and the name is free. With force false:
+ * done(arg, -EBUSY) at once when somebody has it open, and nothing changes.
  */
 void tarn_bdev_delete(struct tarn_bdev *bdev, bool force, tarn_io_cb done, void *arg);
 
-/** An action of the device's driver, one of bdev_opts.h. \return as there; -ENOTSUP: not by this driver. */
+/**
+ * An action of the device's driver, one of bdev_opts.h. \return as there; -ENOTSUP: not by this
+ * driver.
+ */
 int tarn_bdev_control(struct tarn_bdev *bdev, uint32_t command, const void *arg,
 		      struct tarn_reason *ret_reason);
 
@@ -85,7 +89,8 @@ typedef void (*tarn_bdev_event_cb)(struct tarn_bdev *bdev, enum tarn_bdev_event 
 
 /**
  * Open a device by name.
- * \param write     whether it will be written to; -EROFS when it cannot be, -EBUSY when claimed by another.
+ * \param write     whether it will be written to; -EROFS when it cannot be, -EBUSY when claimed by
+ *   another.
  * \param event_cb  may be NULL: the user is then one who never outlives the device.
  * \param ret_desc  written on success only; the caller ends it with tarn_bdev_close().
  * \return 0, -ENODEV (no such name, or being removed), -EBUSY, -EROFS or -ENOMEM.
@@ -95,7 +100,8 @@ int tarn_bdev_open(const char *name, bool write, tarn_bdev_event_cb event_cb, vo
 /** All channels taken by this desc were put. */
 void tarn_bdev_close(struct tarn_bdev_desc *desc);
 /**
- * Become the only one who may write. `module` names the user in bdev_get_bdevs; it must outlive the claim.
+ * Become the only one who may write. `module` names the user in bdev_get_bdevs; it must outlive the
+ * claim.
  * \return 0, or -EBUSY: claimed, or open for writing by another.
  */
 int tarn_bdev_claim(struct tarn_bdev_desc *desc, const char *module);
@@ -107,7 +113,9 @@ struct tarn_bdev *tarn_bdev_desc_bdev(const struct tarn_bdev_desc *desc);
 struct tarn_bdev_desc *tarn_channel_desc(const struct tarn_channel *channel);
 const char *tarn_bdev_name(const struct tarn_bdev *bdev);
 const char *tarn_bdev_driver_name(const struct tarn_bdev *bdev);
-/** What it was created with (see bdev_opts.h), brought up to date by resize, update and the like. */
+/**
+ * What it was created with (see bdev_opts.h), brought up to date by resize, update and the like.
+ */
 const void *tarn_bdev_opts(const struct tarn_bdev *bdev);
 uint64_t tarn_bdev_size_bytes(const struct tarn_bdev *bdev);
 
@@ -129,7 +137,10 @@ struct tarn_bdev_info {
 };
 void tarn_bdev_get_info(const struct tarn_bdev *bdev, struct tarn_bdev_info *ret_info);
 
-/* Takes a driver's own facts, one call each (effective mode, reasons, counters); grouped by begin and end. */
+/*
+ * Takes a driver's own facts, one call each (effective mode, reasons, counters); grouped by begin
+ * and end.
+ */
 struct tarn_info_sink {
 	void (*begin)(void *arg, const char *name);
 	void (*end)(void *arg);
@@ -145,7 +156,8 @@ void tarn_bdev_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sin
 
 /**
  * Take the calling reactor's channel of a device; every user of it on this reactor shares one.
- * \return 0 with *ret_channel, -ENODEV (being removed) or what the driver's channel_open failed with.
+ * \return 0 with *ret_channel, -ENODEV (being removed) or what the driver's channel_open failed
+ * with.
  */
 int tarn_channel_get(struct tarn_bdev_desc *desc, struct tarn_channel **ret_channel);
 /** No I/O of this user is in flight. */
@@ -153,11 +165,12 @@ void tarn_channel_put(struct tarn_channel *channel);
 
 /* --- I/O. On the channel's reactor. --- */
 
-#define TARN_IO_DRIVER_BYTES 64
+#define TARN_IO_DRIVER_BYTES 80
 
 /*
- * One I/O. The caller's memory, of any age: zero it once, then hand it to one of the calls below; it is
- * lib/bdev's from there until the callback starts. The iov array and the buffers stay untouched as long.
+ * One I/O. The caller's memory, of any age: zero it once, then hand it to one of the calls below;
+ * it is lib/bdev's from there until the callback starts. The iov array and the buffers stay
+ * untouched as long.
  */
 struct tarn_io {
 	/* The request, filled in by the calls below. Drivers read it. */
@@ -186,10 +199,11 @@ struct tarn_io {
 TAILQ_HEAD(tarn_io_list, tarn_io);
 
 /*
- * Each completes by cb(arg, status), exactly once and never inside the call. Status:
- * 0, -EINVAL (range, or alignment of offset, length or buffer), -EROFS, -ENOTSUP, -ENODEV (removed), -EBUSY
- * (a write past another's claim), -EIO (also for a short transfer) or what else the device reported.
- * An I/O finds a place sooner or later: it waits, it does not fail, for want of memory or queue space.
+ * Each completes by cb(arg, status), exactly once and never inside the call. Status: 0, -EINVAL
+ * (range, or alignment of offset, length or buffer), -EROFS, -ENOTSUP, -ENODEV (removed), -EBUSY (a
+ * write past another's claim), -EIO (also for a short transfer) or what else the device reported.
+ * An I/O finds a place sooner or later: it waits, it does not fail, for want of memory or queue
+ * space.
  */
 void tarn_bdev_readv(struct tarn_channel *channel, struct tarn_io *io, const struct iovec *iov,
 		     uint32_t iov_count, uint64_t offset_bytes, uint32_t flags, tarn_io_cb cb,
@@ -203,7 +217,9 @@ void tarn_bdev_read(struct tarn_channel *channel, struct tarn_io *io, void *buf,
 void tarn_bdev_write(struct tarn_channel *channel, struct tarn_io *io, void *buf,
 		     uint64_t length_bytes, uint64_t offset_bytes, uint32_t flags, tarn_io_cb cb,
 		     void *arg);
-/** Contract C2: what completed before this was submitted survives power loss once it has completed. */
+/**
+ * Contract C2: what completed before this was submitted survives power loss once it has completed.
+ */
 void tarn_bdev_flush(struct tarn_channel *channel, struct tarn_io *io, tarn_io_cb cb, void *arg);
 /** The contents are undefined afterwards; the blocks may be given back to the medium. */
 void tarn_bdev_discard(struct tarn_channel *channel, struct tarn_io *io, uint64_t offset_bytes,

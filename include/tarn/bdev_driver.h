@@ -4,15 +4,17 @@
 #include "tarn/bdev_opts.h"
 
 /*
- * For those who write drivers. A driver is a folder under lib/bdev, a const table and one registration line;
- * it is reached through its table only.
+ * For those who write drivers. A driver is a folder under lib/bdev, a const table and one
+ * registration line; it is reached through its table only.
  *
  *   bdev     one device: opened and closed on the control reactor, where it may block
- *   group    what the driver's channels on one reactor share (a ring, a list of what is done); polled
+ *   group    what the driver's channels on one reactor share (a ring, a list of what is done);
+ *            polled
  *   channel  one device on one reactor
  *
- * lib/bdev has checked what it submits: range and alignment, op supported, at most max_transfer_bytes and
- * iov_count_max, at most queue_depth per channel in flight. Drivers assert it.
+ * lib/bdev has checked what it submits: range and alignment, op supported, at most
+ * max_transfer_bytes and iov_count_max, at most queue_depth per channel in flight. Drivers assert
+ * it.
  */
 struct tarn_group; /* Opaque: see tarn_group_ctx(). */
 
@@ -24,10 +26,12 @@ struct tarn_bdev_limits {
 	uint32_t max_transfer_bytes;  /* 0: 1 GiB */
 	uint32_t iov_count_max;	      /* 0: 1024 (IOV_MAX) */
 	uint32_t queue_depth;	      /* default where the user gives none */
-	uint32_t
-	    merge_bytes_max; /* neighbours are merged up to this; 0: merging does not pay here */
+	/* neighbours are merged up to this; 0: merging does not pay here */
+	uint32_t merge_bytes_max;
 	bool read_only, write_cache, rotational;
-	/* READ and WRITE are native. DISCARD, WRITE_ZEROES: NONE leaves the emulation to lib/bdev. */
+	/*
+	 * READ and WRITE are native. DISCARD, WRITE_ZEROES: NONE leaves the emulation to lib/bdev.
+	 */
 	enum tarn_io_support support[TARN_IO_OP_COUNT];
 	bool fua; /* takes TARN_IO_FUA; otherwise lib/bdev flushes after the write */
 };
@@ -35,15 +39,18 @@ struct tarn_bdev_limits {
 struct tarn_bdev_driver {
 	const char *name;
 	const char *product; /* SPDK's product_name */
-	size_t bdev_ctx_bytes, group_ctx_bytes,
-	    channel_ctx_bytes; /* zeroed memory of the driver's own */
-	size_t io_ctx_bytes;   /* at most TARN_IO_DRIVER_BYTES */
+	/* Zeroed memory of the driver's own. */
+	size_t bdev_ctx_bytes, group_ctx_bytes, channel_ctx_bytes;
+	size_t io_ctx_bytes; /* at most TARN_IO_DRIVER_BYTES */
 
 	/* Options: a copy with strings of its own, and its end. */
 	void *(*opts_copy)(const void *opts);
 	void (*opts_free)(void *opts);
 
-	/* Control reactor. open fills *limits; on failure says why in *reason and leaves nothing behind. */
+	/*
+	 * Control reactor. open fills *limits; on failure says why in *reason and leaves nothing
+	 * behind.
+	 */
 	int (*open)(struct tarn_bdev *bdev, const void *opts, struct tarn_bdev_limits *limits,
 		    struct tarn_reason *reason);
 	void (*close)(struct tarn_bdev *bdev);
@@ -56,15 +63,15 @@ struct tarn_bdev_driver {
 	int (*group_open)(struct tarn_group *group);
 	void (*group_close)(struct tarn_group *group);
 	int (*poll)(struct tarn_group *group); /* \return the number of completions */
-	uint64_t (*may_sleep_ns)(
-	    struct tarn_group *group); /* as in tarn_poller_opts; NULL: no while I/O is in flight */
-	int (*sleep_fd)(
-	    struct tarn_group *group); /* asked after group_open: fd to watch in sleep, or -1 */
+	/* as in tarn_poller_opts; NULL: no while I/O is in flight */
+	uint64_t (*may_sleep_ns)(struct tarn_group *group);
+	/* asked after group_open: fd to watch in sleep, or -1 */
+	int (*sleep_fd)(struct tarn_group *group);
 
 	int (*channel_open)(struct tarn_channel *channel);   /* may be NULL */
 	void (*channel_close)(struct tarn_channel *channel); /* may be NULL; nothing is in flight */
-	void (*submit)(struct tarn_channel *channel,
-		       struct tarn_io *io); /* owes exactly one tarn_io_complete(), later */
+	/* owes exactly one tarn_io_complete(), later */
+	void (*submit)(struct tarn_channel *channel, struct tarn_io *io);
 };
 
 /* A table's place in the list of drivers. */
@@ -100,7 +107,10 @@ void tarn_group_each_channel(struct tarn_group *group,
 /** I/Os that the group's channels have in the driver. */
 uint32_t tarn_group_inflight_count(const struct tarn_group *group);
 
-/** The one completion that submit owes, on the same reactor. Settle your own state first: it re-enters submit. */
+/**
+ * The one completion that submit owes, on the same reactor. Settle your own state first: it
+ * re-enters submit.
+ */
 void tarn_io_complete(struct tarn_io *io, int status);
 /**
  * The device has a new size: tell its users. Control reactor.

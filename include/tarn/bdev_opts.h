@@ -4,20 +4,20 @@
 #include <stdint.h>
 
 /*
- * What each driver is created with, for tarn_bdev_create(), and the actions of tarn_bdev_control(). Plain
- * data; strings are copied. A structure of zeroes with its required strings set is a good default unless a
- * field says otherwise.
+ * What each driver is created with, for tarn_bdev_create(), and the actions of tarn_bdev_control().
+ * Plain data; strings are copied. A structure of zeroes with its required strings set is a good
+ * default unless a field says otherwise.
  */
 
 /* Fields that every driver has; first in each structure. */
 struct tarn_bdev_common_opts {
 	const char *uuid;     /* text form; NULL: one is made */
 	uint32_t queue_depth; /* I/Os in the driver per channel; 0: its default */
-	bool
-	    queue_depth_auto; /* find the smallest depth that keeps the throughput; queue_depth is then the most */
+	/* find the smallest depth that keeps the throughput; queue_depth is then the most */
+	bool queue_depth_auto;
 	uint32_t background_depth; /* of these for background I/O; 0: a quarter, at least 1 */
-	uint64_t
-	    latency_target_us; /* queue_depth_auto also keeps the mean latency below this; 0: no target */
+	/* queue_depth_auto also keeps the mean latency below this; 0: no target */
+	uint64_t latency_target_us;
 };
 
 enum tarn_tristate { TARN_OFF, TARN_ON, TARN_AUTO };
@@ -43,6 +43,10 @@ struct tarn_bdev_file_opts {
 	bool nowait; /* RWF_NOWAIT first; a request that would block is sent again without it */
 	/* sync only. */
 	uint32_t worker_count; /* threads; 0: inline on the reactor */
+	/* Not from users. */
+	bool shared; /* for measuring, with read_only: open it although others hold it */
+	const char *requested_driver; /* fallback took another one than this; NULL: it did not */
+	const char *fallback_reason;  /* why */
 };
 
 struct tarn_bdev_ram_opts {
@@ -65,7 +69,10 @@ struct tarn_bdev_error_opts {
 	const char *base_name; /* required; claimed */
 };
 
-/* Passes I/O on to base_name; completes it late: most by the average, one in 100 by the p99 latency. */
+/*
+ * Passes I/O on to base_name; completes it late: most by the average, one in 100 by the p99
+ * latency.
+ */
 struct tarn_bdev_delay_opts {
 	struct tarn_bdev_common_opts common;
 	const char *base_name; /* required; claimed */
@@ -74,17 +81,19 @@ struct tarn_bdev_delay_opts {
 
 enum tarn_bdev_command {
 	TARN_BDEV_RESCAN, /* arg: NULL. uring, aio, sync: take the size from the file again */
-	TARN_BDEV_RESIZE, /* arg: const uint64_t *size_bytes. null, ram: -EINVAL unless a multiple of the block */
+	/* arg: const uint64_t *size_bytes. null, ram: -EINVAL unless a multiple of the block */
+	TARN_BDEV_RESIZE,
 	TARN_BDEV_INJECT,      /* arg: const struct tarn_bdev_error_inject *. error */
 	TARN_BDEV_SET_LATENCY, /* arg: const struct tarn_bdev_delay_latency *. delay */
 };
 
 enum tarn_error_type {
-	TARN_ERROR_NONE,	 /* RPC "clear": end the injection for that operation */
-	TARN_ERROR_FAILURE,	 /* complete with `status`, without touching the base */
-	TARN_ERROR_PENDING,	 /* hang until cleared, then pass on */
-	TARN_ERROR_CORRUPT_DATA, /* XOR corrupt_value into the byte at corrupt_offset of each block */
-	TARN_ERROR_NOMEM,	 /* RPC "nomem": complete with -ENOMEM */
+	TARN_ERROR_NONE,    /* RPC "clear": end the injection for that operation */
+	TARN_ERROR_FAILURE, /* complete with `status`, without touching the base */
+	TARN_ERROR_PENDING, /* hang until cleared, then pass on */
+	/* XOR corrupt_value into the byte at corrupt_offset of each block */
+	TARN_ERROR_CORRUPT_DATA,
+	TARN_ERROR_NOMEM, /* RPC "nomem": complete with -ENOMEM */
 	TARN_ERROR_SHORT, /* the driver's view of a short transfer: -EIO after half of it is done */
 };
 

@@ -6,8 +6,8 @@
 #include "tarn/histogram.h"
 
 /*
- * Statistics of a bdev, of one channel or of all. Gathering visits each reactor by message, so that every
- * count is exact and no I/O pays for it.
+ * Statistics of a bdev, of one channel or of all. Gathering visits each reactor by message, so that
+ * every count is exact and no I/O pays for it.
  */
 struct tarn_bdev;
 
@@ -61,8 +61,8 @@ void tarn_bdev_get_stats(struct tarn_bdev *bdev, enum tarn_stats_reset reset, bo
 /** Sample the queue depth every period_us; 0 stops. Control reactor. \return 0 or -ENOMEM. */
 int tarn_bdev_set_qd_sampling(struct tarn_bdev *bdev, uint64_t period_us);
 /**
- * Histograms are kept always; this is SPDK's bdev_enable_histogram: enabling resets them, disabling makes
- * tarn_bdev_histogram_enabled() say no. Control reactor.
+ * Histograms are kept always; this is SPDK's bdev_enable_histogram: enabling resets them, disabling
+ * makes tarn_bdev_histogram_enabled() say no. Control reactor.
  */
 void tarn_bdev_enable_histogram(struct tarn_bdev *bdev, bool enable, tarn_bdev_stats_cb cb,
 				void *arg);

@@ -3,10 +3,11 @@
 #include <stdint.h>
 
 /*
- * Log-linear histogram of durations in nanoseconds: 64 buckets for each power of two, so that a bucket is
- * at most 1/64 (1.6 %) of its value wide; below 64 ns exact; above 2^38 ns (275 s) counted in the last
- * bucket. The layout is that of SPDK's histogram_data with a granularity (bucket_shift) of 6, in prefix.
- * One writer; a reader on another thread sees counts that are a little old.
+ * Log-linear histogram of durations in nanoseconds: 64 buckets for each power of two, so that a
+ * bucket is at most 1/64 (1.6 %) of its value wide; below 64 ns exact; above 2^38 ns (275 s)
+ * counted in the last bucket. The layout is that of SPDK's histogram_data with a granularity
+ * (bucket_shift) of 6, in prefix. One writer; a reader on another thread sees counts that are a
+ * little old.
  */
 #define TARN_HISTOGRAM_GRANULARITY 6
 #define TARN_HISTOGRAM_SUB_COUNT (1u << TARN_HISTOGRAM_GRANULARITY)
@@ -48,8 +49,8 @@ void tarn_histogram_reset(struct tarn_histogram *histogram);
 /** \return how many values were added. */
 uint64_t tarn_histogram_count(const struct tarn_histogram *histogram);
 /**
- * Value below or at which `percent` (0 to 100) of the values lie, as the end of its bucket less one, so
- * that it is never told too small.
+ * Value below or at which `percent` (0 to 100) of the values lie, as the end of its bucket less
+ * one, so that it is never told too small.
  * \return 0 when the histogram is empty.
  */
 uint64_t tarn_histogram_percentile_ns(const struct tarn_histogram *histogram, double percent);

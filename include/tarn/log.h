@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /*
- * Log lines to stderr (or a sink), by level and, for debugging, by flag. Levels and flag handling are
- * SPDK's, since its RPCs log_set_level, log_set_print_level and log_set_flag act on them. Any thread.
- * Nothing on the path of one I/O logs.
+ * Log lines to stderr (or a sink), by level and, for debugging, by flag. Levels and flag handling
+ * are SPDK's, since its RPCs log_set_level, log_set_print_level and log_set_flag act on them. Any
+ * thread. Nothing on the path of one I/O logs.
  */
 enum tarn_log_level {
 	TARN_LOG_DISABLED = -1,
@@ -54,7 +54,10 @@ enum tarn_log_level tarn_log_get_level(void);
 void tarn_log_set_print_level(enum tarn_log_level level);
 enum tarn_log_level tarn_log_get_print_level(void);
 
-/** \return the level of that name (ERROR, WARNING, NOTICE, INFO, DEBUG, DISABLED; any case) in *ret_level: 0 or -EINVAL. */
+/**
+ * \return the level of that name (ERROR, WARNING, NOTICE, INFO, DEBUG, DISABLED; any case) in
+ * *ret_level: 0 or -EINVAL.
+ */
 int tarn_log_level_parse(const char *name, enum tarn_log_level *ret_level);
 const char *tarn_log_level_name(enum tarn_log_level level);
 
@@ -63,6 +66,8 @@ int tarn_log_set_flag(const char *name, bool enabled);
 /** Iterate over the flags: NULL gives the first, NULL comes after the last. */
 const struct tarn_log_flag *tarn_log_flag_next(const struct tarn_log_flag *flag);
 
-/** Where lines go instead of stderr (tests); NULL restores stderr. Set it before other threads run. */
+/**
+ * Where lines go instead of stderr (tests); NULL restores stderr. Set it before other threads run.
+ */
 typedef void (*tarn_log_sink)(enum tarn_log_level level, const char *line);
 void tarn_log_set_sink(tarn_log_sink sink);

@@ -5,11 +5,11 @@
 #include <stdint.h>
 
 /*
- * Reactors: one thread each, pinned to one CPU, running messages, pollers and fd handlers to completion.
- * Nothing that runs on a reactor may block. The first reactor is the control reactor.
+ * Reactors: one thread each, pinned to one CPU, running messages, pollers and fd handlers to
+ * completion. Nothing that runs on a reactor may block. The first reactor is the control reactor.
  *
- * A turn: a bounded number of messages, the active pollers, the timed pollers that are due, now and then the
- * ready fds, and at its end what was deferred to it.
+ * A turn: a bounded number of messages, the active pollers, the timed pollers that are due, now and
+ * then the ready fds, and at its end what was deferred to it.
  */
 struct tarn_reactor; /* Opaque. */
 struct tarn_poller;  /* Opaque. */
@@ -25,23 +25,24 @@ struct tarn_reactor_opts {
 	cpu_set_t cpus; /* one reactor for each; empty: one, on the first CPU allowed */
 	enum tarn_poll_mode poll_mode;
 	uint32_t idle_spin_us; /* how long to go on polling without work; 0: the default of 50 */
-	uint32_t
-	    ring_size; /* messages a reactor's ring holds, a power of two; 0: the default of 4096 */
+	/* messages a reactor's ring holds, a power of two; 0: the default of 4096 */
+	uint32_t ring_size;
 	bool unpinned; /* tests: do not pin threads to CPUs */
 };
 
 /* --- Life. The thread that calls tarn_reactors_init(). --- */
 
 /**
- * Make the reactors; none runs yet. Whatever must be there before the first turn is set up between this and
- * tarn_reactors_run(), with messages sent to the reactors.
+ * Make the reactors; none runs yet. Whatever must be there before the first turn is set up between
+ * this and tarn_reactors_run(), with messages sent to the reactors.
  * \return 0, -EINVAL (a bad option), -ENOMEM, or what eventfd or epoll_create1 failed with.
  */
 int tarn_reactors_init(const struct tarn_reactor_opts *opts);
 /**
  * Run: the control reactor on the calling thread, the others on threads of their own, until
  * tarn_reactors_stop(). Each finishes its messages and its deferred calls before it ends.
- * \return the status given to tarn_reactors_stop(), or -errno when a thread could not be made or pinned.
+ * \return the status given to tarn_reactors_stop(), or -errno when a thread could not be made or
+ * pinned.
  */
 int tarn_reactors_run(void);
 /** Make tarn_reactors_run() return. Any thread, also a signal handler; the first status counts. */
@@ -49,7 +50,10 @@ void tarn_reactors_stop(int status);
 /** Free them. All pollers and fds were removed. */
 void tarn_reactors_fini(void);
 
-/** One turn by hand, on the calling thread, instead of tarn_reactors_run() (tests, simulation). \return whether it did work. */
+/**
+ * One turn by hand, on the calling thread, instead of tarn_reactors_run() (tests, simulation).
+ * \return whether it did work.
+ */
 bool tarn_reactor_turn(struct tarn_reactor *reactor);
 
 /* --- Any thread. --- */
@@ -70,8 +74,8 @@ tarn_on_control_reactor(void)
 typedef void (*tarn_msg_fn)(void *arg);
 
 /*
- * A message lies in its sender's memory from tarn_msg_send() until its function starts, so that sending
- * allocates nothing and cannot fail (contract C1). The function may send or free it again.
+ * A message lies in its sender's memory from tarn_msg_send() until its function starts, so that
+ * sending allocates nothing and cannot fail (contract C1). The function may send or free it again.
  */
 struct tarn_msg {
 	struct tarn_msg *next;
@@ -80,8 +84,9 @@ struct tarn_msg {
 };
 
 /**
- * Run fn(arg) on a reactor, on a later turn, in the order sent by this thread. What a full ring does not take
- * waits on the sender's own list. A sender that is no reactor hands it to the receiver under a lock instead.
+ * Run fn(arg) on a reactor, on a later turn, in the order sent by this thread. What a full ring
+ * does not take waits on the sender's own list. A sender that is no reactor hands it to the
+ * receiver under a lock instead.
  */
 void tarn_msg_send(struct tarn_reactor *to, struct tarn_msg *msg, tarn_msg_fn fn, void *arg);
 /** The same for the control path, with a message from the heap. \return 0 or -ENOMEM. */
@@ -92,8 +97,8 @@ int tarn_reactor_call(struct tarn_reactor *to, tarn_msg_fn fn, void *arg);
  */
 int tarn_reactor_for_each(tarn_msg_fn fn, tarn_msg_fn done, void *arg);
 /**
- * Whether this reactor's list of messages that full rings did not take is past its bound: whoever admits
- * new work asks this first, and waits.
+ * Whether this reactor's list of messages that full rings did not take is past its bound: whoever
+ * admits new work asks this first, and waits.
  */
 bool tarn_reactor_congested(const struct tarn_reactor *reactor);
 
@@ -112,11 +117,15 @@ struct tarn_poller_opts {
 	void *arg;
 	uint64_t period_us; /* 0: on every turn */
 	/*
-	 * Asked before the reactor sleeps: nanoseconds it may sleep without calling this poller. NULL: any
-	 * time for a poller without a period (another event calls it), until it is due for one with.
+	 * Asked before the reactor sleeps: nanoseconds it may sleep without calling this poller.
+	 * NULL: any time for a poller without a period (another event calls it), until it is due
+	 * for one with.
 	 */
 	uint64_t (*may_sleep_ns)(void *arg);
-	/* With has_fd: what becomes readable when there is something to poll for; watched during sleep only. */
+	/*
+	 * With has_fd: what becomes readable when there is something to poll for; watched during
+	 * sleep only.
+	 */
 	bool has_fd;
 	int fd;
 };
@@ -128,21 +137,26 @@ void tarn_poller_unregister(struct tarn_poller **poller);
 /** Change the period of a timed poller, counted from now. */
 void tarn_poller_set_period(struct tarn_poller *poller, uint64_t period_us);
 
-/* A call that wants to be made once, at the end of the turn in which it was scheduled. Zeroed before first use. */
+/*
+ * A call that wants to be made once, at the end of the turn in which it was scheduled. Zeroed
+ * before first use.
+ */
 struct tarn_deferred {
 	struct tarn_deferred *next;
 	tarn_msg_fn fn;
 	void *arg;
 	bool scheduled;
 };
-/** Nothing if it is scheduled already. The structure stays its owner's; not freed while scheduled. */
+/**
+ * Nothing if it is scheduled already. The structure stays its owner's; not freed while scheduled.
+ */
 void tarn_deferred_schedule(struct tarn_deferred *deferred);
 
 typedef void (*tarn_fd_fn)(void *arg, uint32_t epoll_events);
 struct tarn_fd_watch; /* Opaque. */
 /**
- * Watch an fd, level-triggered. events: EPOLLIN and EPOLLOUT. On a loaded reactor ready fds are looked for
- * every TARN_REACTOR_FD_PERIOD_US.
+ * Watch an fd, level-triggered. events: EPOLLIN and EPOLLOUT. A loaded reactor looks for ready
+ * fds every 20 us while it finds some, every millisecond while it does not.
  * \return 0 with *ret_watch, or -errno of epoll_ctl, or -ENOMEM.
  */
 int tarn_fd_watch_add(int fd, uint32_t epoll_events, tarn_fd_fn fn, void *arg,
@@ -150,14 +164,18 @@ int tarn_fd_watch_add(int fd, uint32_t epoll_events, tarn_fd_fn fn, void *arg,
 int tarn_fd_watch_modify(struct tarn_fd_watch *watch, uint32_t epoll_events);
 /** Also from within its handler. NULL is ignored; sets *watch to NULL. The fd stays open. */
 void tarn_fd_watch_remove(struct tarn_fd_watch **watch);
-#define TARN_REACTOR_FD_PERIOD_US 100
 
-/** The time at which this turn, or the poller or message in it, began. Cheaper than tarn_now_ns(). */
+/**
+ * The time at which this turn, or the poller or message in it, began. Cheaper than tarn_now_ns().
+ */
 uint64_t tarn_reactor_turn_ns(void);
-/** Whether this reactor slept in the last millisecond or so: a driver then asks the kernel for wake-ups. */
+/**
+ * Whether this reactor slept in the last millisecond or so: a driver then asks the kernel for
+ * wake-ups.
+ */
 bool tarn_reactor_sleeps(void);
 
-/* --- Statistics. Any thread; counts of a running reactor are a little old. --- */
+/* --- Statistics. On the reactor concerned; tarn_reactor_for_each() visits all. --- */
 
 struct tarn_reactor_stats {
 	uint64_t turn_count;
@@ -170,8 +188,7 @@ struct tarn_reactor_stats {
 	uint64_t overflow_count; /* messages this one sent that had to wait for a place in a ring */
 	uint32_t active_poller_count, timed_poller_count;
 };
-void tarn_reactor_get_stats(const struct tarn_reactor *reactor,
-			    struct tarn_reactor_stats *ret_stats);
+void tarn_reactor_get_stats(struct tarn_reactor_stats *ret_stats);
 
 struct tarn_poller_info {
 	const char *name;
@@ -195,7 +212,10 @@ struct tarn_offload_call {
 	struct tarn_reactor *reactor;
 	struct tarn_msg msg;
 };
-/** \return 0 with *ret_offload, -ENOMEM, or what pthread_create failed with. Threads may run on any CPU allowed. */
+/**
+ * \return 0 with *ret_offload, -ENOMEM, or what pthread_create failed with. Threads may run on any
+ * CPU allowed.
+ */
 int tarn_offload_create(const char *name, uint32_t thread_count, struct tarn_offload **ret_offload);
 /** No call is in flight. Joins the threads. */
 void tarn_offload_destroy(struct tarn_offload *offload);

@@ -6,14 +6,17 @@
 #include <sys/queue.h>
 
 /*
- * Small helpers that every folder uses: assertions, arithmetic, list additions. No state, any thread.
+ * Small helpers that every folder uses: assertions, arithmetic, list additions. No state, any
+ * thread.
  */
 
 /** Report a broken invariant on stderr and abort(). What tarn_assert() calls. */
 void tarn_panic(const char *file, int line, const char *func, const char *what)
     __attribute__((noreturn, cold));
 
-/** An invariant of tarn's own; stays in release builds. Bad input is an error, never an assertion. */
+/**
+ * An invariant of tarn's own; stays in release builds. Bad input is an error, never an assertion.
+ */
 #define tarn_assert(cond)                                                                          \
 	((__builtin_expect(!(cond), 0)) ? tarn_panic(__FILE__, __LINE__, __func__, #cond) : (void)0)
 
