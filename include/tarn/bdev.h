@@ -155,7 +155,8 @@ void tarn_bdev_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sin
 /* --- Channels. On the reactor that uses them. --- */
 
 /**
- * Take the calling reactor's channel of a device; every user of it on this reactor shares one.
+ * Take the calling reactor's channel of a device. There is one for each desc and reactor; taking it
+ * again counts.
  * \return 0 with *ret_channel, -ENODEV (being removed) or what the driver's channel_open failed
  * with.
  */
@@ -200,8 +201,8 @@ TAILQ_HEAD(tarn_io_list, tarn_io);
 
 /*
  * Each completes by cb(arg, status), exactly once and never inside the call. Status: 0, -EINVAL
- * (range, or alignment of offset, length or buffer), -EROFS, -ENOTSUP, -ENODEV (removed), -EBUSY (a
- * write past another's claim), -EIO (also for a short transfer) or what else the device reported.
+ * (range, or alignment of offset, length or buffer), -EROFS, -ENOTSUP, -ENODEV (removed),
+ * -EIO (also for a short transfer) or what else the device reported.
  * An I/O finds a place sooner or later: it waits, it does not fail, for want of memory or queue
  * space.
  */

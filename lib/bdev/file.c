@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening a file or block device for a driver: exclusively, with O_DIRECT, and with an answer that says
+ * what to do when the kernel refuses. Facts of what was opened: file_facts.c; work on it: file_ops.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/bdev/file_facts.h"
+#include "lib/bdev/file_ops.h"
+#include "tarn/bdev_file.h"
+#include "tarn/util.h"
+
+/* 0, or the error of what can never be a bdev. */
+static int
+kind_check(const char *filename, mode_t mode, struct tarn_reason *reason)
+{
+	if (S_ISDIR(mode))
+		return tarn_reason_set(reason, -EISDIR,
+				       "%s is a directory: name a regular file or a block device",
+				       filename);
+	if (!S_ISREG(mode) && !S_ISBLK(mode))
+		return tarn_reason_set(reason, -ENOTBLK,
+				       "%s is neither a regular file nor a block device", filename);
+	return 0;
+}
+
+/* Whether the device can be opened for reading only because it says so itself. */
+static bool
+is_read_only_device(const char *filename)
+{
+	int read_only = 0;
+	int fd = open(filename, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	if (ioctl(fd, BLKROGET, &read_only) != 0)
+		read_only = 0;
+	(void)close(fd);
+	return read_only != 0;
+}
+
+static int
+open_refused(const struct tarn_bdev_file_opts *opts, bool block_device, int status,
+	     struct tarn_reason *reason)
+{
+	const char *name = opts->filename;
+
+	if (status == -EINVAL && !opts->buffered)
+		return tarn_reason_set(reason, status,
+				       "%s: its file system does no O_DIRECT: set direct to false "
+				       "to go through the page cache",
+				       name);
+	if (status == -EBUSY)
+		return tarn_reason_set(reason, status,
+				       "%s is in use: mounted, swap, part of another device, or "
+				       "opened exclusively by another process",
+				       name);
+	if (block_device && !opts->read_only && (status == -EACCES || status == -EPERM) &&
+	    is_read_only_device(name))
+		status = -EROFS;
+	if (status == -EROFS)
+		return tarn_reason_set(reason, status,
+				       "%s is read-only or on a read-only file system: set "
+				       "readonly to true",
+				       name);
+	if (status == -EACCES || status == -EPERM)
+		return tarn_reason_set(reason, -EACCES,
+				       "no permission to open %s for %s: check its mode and owner",
+				       name, opts->read_only ? "reading" : "reading and writing");
+	return tarn_reason_set(reason, status, "cannot open %s: %s", name, strerror(-status));
+}
+
+/* Against a second opener of a regular file, here or in another process. Readers may be several. */
+static int
+file_lock(const struct tarn_bdev_file_opts *opts, int fd, struct tarn_reason *reason)
+{
+	if (flock(fd, (opts->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return tarn_reason_set(reason, -EBUSY,
+				       "%s is in use: locked by another process or by another bdev "
+				       "on the same file",
+				       opts->filename);
+	return tarn_reason_set(reason, -errno, "cannot lock %s: %s", opts->filename,
+			       strerror(errno));
+}
+
+static int
+open_fd(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
+	struct tarn_reason *reason)
+{
+	struct stat before, after;
+	int flags = O_CLOEXEC | (opts->read_only ? O_RDONLY : O_RDWR);
+	int status;
+
+	if (stat(opts->filename, &before) != 0)
+		return open_refused(opts, false, -errno, reason);
+	status = kind_check(opts->filename, before.st_mode, reason);
+	if (status != 0)
+		return status;
+	file->block_device = S_ISBLK(before.st_mode);
+	if (!opts->buffered)
+		flags |= O_DIRECT;
+	if (file->block_device && !opts->shared)
+		flags |= O_EXCL;
+	file->fd = open(opts->filename, flags);
+	if (file->fd < 0)
+		return open_refused(opts, file->block_device, -errno, reason);
+	if (fstat(file->fd, &after) != 0 || after.st_ino != before.st_ino ||
+	    after.st_dev != before.st_dev)
+		status = tarn_reason_set(reason, -EBUSY, "%s was replaced while it was opened",
+					 opts->filename);
+	else if (!file->block_device && !opts->shared)
+		status = file_lock(opts, file->fd, reason);
+	if (status != 0)
+		(void)close(file->fd);
+	return status;
+}
+
+int
+tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *ret_file,
+		    struct tarn_reason *reason)
+{
+	struct tarn_bdev_file file = { .direct = !opts->buffered, .read_only = opts->read_only };
+	int status;
+
+	if (opts->filename == NULL || opts->filename[0] == '\0')
+		return tarn_reason_set(reason, -EINVAL, "filename: it must not be empty");
+	tarn_assert(!opts->shared || opts->read_only);
+	status = open_fd(opts, &file, reason);
+	if (status != 0)
+		return status;
+	status = file_facts(opts, &file, reason);
+	if (status != 0)
+		goto close_fd;
+	file.offload = file_offload_hold();
+	if (file.offload == NULL) {
+		status = tarn_reason_set(reason, -ENOMEM, "%s: cannot start a worker thread",
+					 opts->filename);
+		goto close_fd;
+	}
+	*ret_file = file;
+	return 0;
+close_fd:
+	(void)close(file.fd);
+	return status;
+}
+
+void
+tarn_bdev_file_close(struct tarn_bdev_file *file)
+{
+	file_offload_release();
+	file->offload = NULL;
+	(void)close(file->fd); /* with it go the lock and the exclusive claim */
+	file->fd = -1;
+}
+
+void
+tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits *limits)
+{
+	bool discards = file->discard_ioctl || file->discard_mode >= 0;
+	bool zeroes = file->zeroes_ioctl || file->write_zeroes_mode >= 0;
+
+	limits->size_bytes = file->size_bytes;
+	limits->block_size = file->block_size;
+	limits->physical_block_size = file->physical_block_size;
+	limits->buffer_align = file->buffer_align;
+	limits->max_transfer_bytes = file->max_transfer_bytes;
+	limits->read_only = file->read_only;
+	limits->write_cache = file->write_cache;
+	limits->rotational = file->rotational;
+	limits->support[TARN_IO_READ] = TARN_IO_NATIVE;
+	limits->support[TARN_IO_WRITE] = file->read_only ? TARN_IO_NONE : TARN_IO_NATIVE;
+	limits->support[TARN_IO_FLUSH] = TARN_IO_NATIVE;
+	limits->support[TARN_IO_DISCARD] = discards ? TARN_IO_NATIVE : TARN_IO_NOOP;
+	limits->support[TARN_IO_WRITE_ZEROES] = zeroes ? TARN_IO_NATIVE : TARN_IO_NONE;
+	if (file->read_only) {
+		limits->support[TARN_IO_DISCARD] = TARN_IO_NONE;
+		limits->support[TARN_IO_WRITE_ZEROES] = TARN_IO_NONE;
+	}
+	limits->fua = true; /* RWF_DSYNC; the kernel flushes where the device has no FUA */
+}
+
+int
+tarn_bdev_file_rescan(struct tarn_bdev *bdev, struct tarn_bdev_file *file,
+		      struct tarn_reason *reason)
+{
+	uint64_t size_bytes;
+	int status = file_size(file, &size_bytes);
+
+	if (status != 0)
+		return tarn_reason_set(reason, status, "cannot take the size of bdev %s again: %s",
+				       tarn_bdev_name(bdev), strerror(-status));
+	status = file_size_check(tarn_bdev_name(bdev), size_bytes, file->block_size, reason);
+	if (status != 0)
+		return status;
+	if (size_bytes != file->size_bytes) {
+		file->size_bytes = size_bytes;
+		tarn_bdev_notify_resize(bdev, size_bytes);
+	}
+	return 0;
+}
+
+void
+tarn_bdev_file_check_gone(struct tarn_bdev *bdev, const struct tarn_bdev_file *file, int status)
+{
+	uint64_t size_bytes = 0;
+
+	if (!file->block_device || (status != -EIO && status != -ENODEV && status != -ENXIO))
+		return;
+	/* A removed disk loses its capacity, its place in sysfs, or has another medium by now. */
+	if (file_size(file, &size_bytes) != 0 || size_bytes == 0 ||
+	    (access(file->sysfs_path, F_OK) != 0 && errno == ENOENT) ||
+	    file_disk_sequence(file) != file->disk_sequence)
+		tarn_bdev_notify_gone(bdev);
+}

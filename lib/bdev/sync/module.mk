@@ -1,0 +1,2 @@
+SRCS := sync.c
+DEPS :=
