@@ -1,0 +1,3 @@
+SRCS := aio.c queue.c
+DEPS :=
+LDLIBS := -laio
