@@ -43,7 +43,13 @@ struct tarn_bdev_driver {
 	size_t bdev_ctx_bytes, group_ctx_bytes, channel_ctx_bytes;
 	size_t io_ctx_bytes; /* at most TARN_IO_DRIVER_BYTES */
 
-	/* Options: a copy with strings of its own, and its end. */
+	/*
+	 * All completions that one poll finds were there when it began: they share one reading of the clock.
+	 * Not for drivers that do the work itself in poll.
+	 */
+	bool batch_clock;
+
+	/* Options: a copy with strings of its own, and its end; common.uuid, too, is freed by free(). */
 	void *(*opts_copy)(const void *opts);
 	void (*opts_free)(void *opts);
 
@@ -78,6 +84,7 @@ struct tarn_bdev_driver {
 struct tarn_bdev_driver_node {
 	const struct tarn_bdev_driver *driver;
 	struct tarn_bdev_driver_node *next;
+	struct tarn_group *group[TARN_REACTOR_COUNT_MAX]; /* lib/bdev's, each its reactor's */
 };
 void tarn_bdev_driver_register(struct tarn_bdev_driver_node *node);
 const struct tarn_bdev_driver *tarn_bdev_driver_find(const char *name);
@@ -88,6 +95,9 @@ const struct tarn_bdev_driver *tarn_bdev_driver_find(const char *name);
 	{                                                                                          \
 		tarn_bdev_driver_register(&table##_node);                                          \
 	}
+
+/** The device's copy of its options, for actions that change them. Control reactor. */
+void *tarn_bdev_opts_mutable(struct tarn_bdev *bdev);
 
 /* The driver's own memory. */
 void *tarn_bdev_ctx(const struct tarn_bdev *bdev);
