@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "lib/bdev/uring/ring.h"
+
+/* What the files of the driver share. Within lib/bdev/uring only. */
+
+struct uring_bdev {
+	struct tarn_bdev_file file;
+	struct uring_key key; /* of the ring for reads and writes */
+	struct uring_key
+	    ordinary_key;	  /* of the ring for everything else, the same without iopoll */
+	struct uring_setup setup; /* what a ring of the first key came to */
+	bool fixed_buffers, fixed_files; /* wanted */
+	struct tarn_reason sqpoll_reason,
+	    iopoll_reason;  /* why asked for and not in force; or empty */
+	bool iopoll_failed; /* any thread sets it: the device refused to be polled after all */
+};
+
+struct uring_group {
+	struct uring_ring *rings;
+	int epoll_fd;
+	unsigned int armed_count;
+};
+
+struct uring_channel {
+	struct uring_bdev *ubdev;
+	struct uring_ring *ring, *ordinary; /* the same without iopoll */
+	int slot, ordinary_slot;	    /* of the file in each; -1: by fd */
+};
+
+/* mode.c: control reactor, may block */
+/**
+ * Find out what the kernel and the device let the options come to, by trying: fills the keys, setup and
+ * reasons. The file is open. \return 0, or -errno with the reason: an option that is `on` cannot be.
+ */
+int uring_mode_choose(const struct tarn_bdev_file_opts *opts, struct uring_bdev *ubdev,
+		      struct tarn_reason *reason);
+/** Whether this process may use io_uring at all. \return 0 or -errno with the reason. */
+int uring_mode_allowed(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
+void uring_mode_describe(const struct uring_bdev *ubdev, const struct tarn_bdev_file_opts *opts,
+			 const struct tarn_info_sink *sink);
+
+/* io.c: on the channel's reactor */
+void uring_io_submit(struct tarn_channel *channel, struct tarn_io *io);
+/** Complete what is done in the ring. \return how many. */
+int uring_io_reap(struct uring_ring *ring);
