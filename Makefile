@@ -51,12 +51,12 @@ closure = $(if $(filter-out $(2),$(1)),$(call closure,$(sort $(foreach m,$(filte
 	$($(m)_DEPS) $(if $(filter lib/bdev,$(m)),$(DRIVERS)))),$(sort $(2) $(1))),$(2))
 objs_of = $(foreach m,$(1),$($(m)_OBJS))
 pkgs_of = $(sort $(foreach m,$(1),$($(m)_PKGS)))
-libs_of = $(if $(pkgs_of),$$(pkg-config --libs $(pkgs_of))) $(sort $(foreach m,$(1),$($(m)_LDLIBS)))
+libs_of = $(if $(pkgs_of),$$$$(pkg-config --libs $(pkgs_of))) $(sort $(foreach m,$(1),$($(m)_LDLIBS)))
 
 # What a unit test folder tests: test/unit/x is for lib/x, rpc or app/x, and whatever else DEPS in a
 # module.mk of its own adds. An app's own objects come without its main().
 subject = $(firstword $(foreach m,lib/$(1) $(1) app/$(1),$(filter $(m),$(LIBS) $(RPCS) $(APPS))))
-unit_modules = $(call closure,$(call subject,$(notdir $(1))) $($(1)_DEPS))
+unit_modules = $(call closure,$(or $(call subject,$(notdir $(1))) $($(1)_DEPS),$(LIBS) $(RPCS)))
 unit_objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c test/unit/common/*.c)) \
 	$(filter-out %/main.o,$(call objs_of,$(unit_modules)))
 
@@ -130,7 +130,7 @@ $(B)/flags: FORCE
 
 # The driver of rte_ring is the only code that ThreadSanitizer must not see: see lib/reactor/ring.c.
 $(B)/lib/reactor/ring.o: EXTRA_CFLAGS = $(shell pkg-config --cflags-only-I libdpdk) -include rte_config.h \
-	-fno-sanitize=thread
+	-fno-sanitize=thread $(if $(findstring thread,$(SAN)),-DTARN_TSAN)
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

@@ -216,6 +216,7 @@ aio_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sink)
 static const struct tarn_bdev_driver aio_driver = {
 	.name = "aio",
 	.product = "AIO disk",
+	.batch_clock = true,
 	.bdev_ctx_bytes = sizeof(struct aio_bdev),
 	.group_ctx_bytes = sizeof(struct aio_group),
 	.io_ctx_bytes = sizeof(struct aio_io),

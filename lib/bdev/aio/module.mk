@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 SRCS := aio.c queue.c
-DEPS :=
+DEPS := include
 LDLIBS := -laio

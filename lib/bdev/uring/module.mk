@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 SRCS := io.c mode.c ring.c setup.c uring.c
-DEPS :=
-LDLIBS := -luring
+DEPS := include
+PKGS := liburing

@@ -218,6 +218,7 @@ uring_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sink)
 static const struct tarn_bdev_driver uring_driver = {
 	.name = "uring",
 	.product = "URING bdev",
+	.batch_clock = true,
 	.bdev_ctx_bytes = sizeof(struct uring_bdev),
 	.group_ctx_bytes = sizeof(struct uring_group),
 	.channel_ctx_bytes = sizeof(struct uring_channel),

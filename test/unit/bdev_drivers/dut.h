@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include <stdbool.h>
+
+#include "tarn/bdev.h"
+#include "tarn/bdev_opts.h"
+#include "test/unit/common/ut.h"
+
+/*
+ * The device under test: one driver in one mode on one medium, driven by hand on the test's thread, with
+ * calls that return when the I/O has completed.
+ */
+enum dut_medium { DUT_FILE, DUT_LOOP, DUT_RAM };
+
+struct dut_mode {
+	const char *driver;
+	enum dut_medium medium;
+	struct tarn_bdev_file_opts opts; /* filename is filled in */
+};
+
+#define DUT_BYTES (40u << 20)
+
+extern const char *dut_path;   /* the file, or the file behind the loop device */
+extern const char *dut_device; /* what the bdev is made of: the file or the loop device */
+
+/** Reactors and memory, and the medium. For setup and teardown of a suite. */
+void dut_start(const struct dut_mode *mode);
+void dut_stop(void);
+/** End the test as skipped where the medium, or the driver, cannot be had here. First in each test. */
+void dut_need(void);
+
+/** The mode's options with the file name of the medium. */
+struct tarn_bdev_file_opts dut_opts(void);
+/** Create the bdev "dut" as the mode says and open it for writing. Asserts success. */
+struct tarn_channel *dut_open(void);
+/** The same with other options. */
+struct tarn_channel *dut_open_opts(const struct tarn_bdev_file_opts *opts, bool write);
+/** Put the channel, close, delete. */
+void dut_close(void);
+/** Only create, by the mode's driver. Deletes it again on success. \return what tarn_bdev_create() did. */
+int dut_create(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
+struct tarn_bdev *dut_bdev(void);
+/** Act on the driver, on the control reactor. */
+int dut_control(uint32_t command, const void *arg, struct tarn_reason *reason);
+/** All that the driver says of itself, as "name=value" lines. */
+const char *dut_describe(void);
+/** What the test was told of: TARN_BDEV_EVENT_RESIZE events so far. */
+unsigned int dut_resize_count(void);
+
+/** Run fn(arg) on the reactor, with a turn around it. */
+void dut_run(void (*fn)(void *arg), void *arg);
+/** Turn the reactor until *done is true. */
+void dut_turn_until(const volatile bool *done);
+
+/** One I/O from start to end. \return its status. */
+int dut_io(enum tarn_io_op op, void *buf, uint64_t length_bytes, uint64_t offset_bytes,
+	   uint32_t flags);
+int dut_iov(enum tarn_io_op op, const struct iovec *iov, uint32_t iov_count, uint64_t offset_bytes);
+
+/** Bytes that are the same for the same seed, and differ from block to block. */
+void dut_fill(void *buf, uint64_t length_bytes, uint32_t seed);
+bool dut_filled(const void *buf, uint64_t length_bytes, uint32_t seed);
