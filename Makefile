@@ -56,7 +56,8 @@ libs_of = $(if $(pkgs_of),$$$$(pkg-config --libs $(pkgs_of))) $(sort $(foreach m
 # What a unit test folder tests: test/unit/x is for lib/x, rpc or app/x, and whatever else DEPS in a
 # module.mk of its own adds. An app's own objects come without its main().
 subject = $(firstword $(foreach m,lib/$(1) $(1) app/$(1),$(filter $(m),$(LIBS) $(RPCS) $(APPS))))
-unit_modules = $(call closure,$(or $(call subject,$(notdir $(1))) $($(1)_DEPS),$(LIBS) $(RPCS)))
+unit_modules = $(call closure,$(or $(strip $(call subject,$(notdir $(1))) \
+	$($(1)_DEPS)),$(LIBS) $(RPCS)))
 unit_objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c test/unit/common/*.c)) \
 	$(filter-out %/main.o,$(call objs_of,$(unit_modules)))
 
@@ -147,7 +148,7 @@ endef
 program = $(call link_rule,$(1),$(call objs_of,$(2)),$(2))
 $(foreach a,$(APPS),$(eval $(call program,$(B)/bin/$(notdir $(a)),$(call closure,$(a)))))
 $(foreach u,$(UNITS),$(eval $(call link_rule,$(B)/$(u).test,$(call unit_objs,$(u)),$(call \
-	unit_modules,$(u)),,-lcunit)))
+	unit_modules,$(u)),,-lcunit $($(u)_LDLIBS))))
 $(foreach f,$(FUZZERS),$(eval $(call link_rule,$(B)/test/fuzz/$(f),$(B)/test/fuzz/$(f).o $(call \
 	objs_of,$(LIBS) $(RPCS)),$(LIBS) $(RPCS),-fsanitize=fuzzer$(comma)$(FUZZ_SAN))))
 $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(comma)-soname=$(notdir \
