@@ -11,8 +11,9 @@
 
 #include "tarn/util.h"
 
-/* In flight per ring; what is more waits in front of it, so that the kernel's side never overflows. */
-#define URING_CQ_ENTRIES 4096
+/* The completion queue bounds what is in flight; several turns' worth of submissions fit. */
+#define URING_CQ_ENTRIES_PER_SQ 8
+#define URING_CQ_ENTRIES_MIN 256
 
 static const struct {
 	const char *name;
@@ -49,7 +50,6 @@ mode_flags(const struct uring_key *key, struct io_uring_params *params)
 {
 	unsigned int mode = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
 
-	params->cq_entries = URING_CQ_ENTRIES;
 	if (key->iopoll)
 		mode |= IORING_SETUP_IOPOLL;
 	if (!key->sqpoll)
@@ -97,10 +97,11 @@ uring_setup(const struct uring_key *key, unsigned int sq_entries, uring_init_fn 
 	    struct io_uring *ret_ring, struct uring_setup *ret_setup)
 {
 	struct uring_setup setup = { 0 };
+	unsigned int cq_entries = sq_entries * URING_CQ_ENTRIES_PER_SQ;
 
 	choose_flags(key, &setup);
 	for (;;) {
-		struct io_uring_params params = { 0 };
+		struct io_uring_params params = { .cq_entries = cq_entries };
 		int status;
 
 		params.flags = mode_flags(key, &params) | setup.flags;
@@ -108,6 +109,12 @@ uring_setup(const struct uring_key *key, unsigned int sq_entries, uring_init_fn 
 		if (status == 0) {
 			*ret_setup = setup;
 			return 0;
+		}
+		if (status == -ENOMEM && cq_entries > URING_CQ_ENTRIES_MIN) {
+			/* A ring counts towards RLIMIT_MEMLOCK: a smaller one may fit. */
+			cq_entries /= 2;
+			sq_entries = (unsigned int)tarn_min_u64(sq_entries, cq_entries / 2);
+			continue;
 		}
 		if (status != -EINVAL || !drop_youngest(&setup))
 			return status;
@@ -154,6 +161,10 @@ uring_setup_refused(const struct uring_key *key, int status, struct tarn_reason 
 				       "driver uring: the kernel refuses sqpoll_cpu %d: is that "
 				       "CPU there and online?",
 				       key->sqpoll_cpu);
+	if (status == -ENOMEM)
+		return tarn_reason_set(reason, status,
+				       "driver uring: no memory for a ring: RLIMIT_MEMLOCK may be "
+				       "too small (LimitMEMLOCK=, ulimit -l)");
 	return tarn_reason_set(reason, status, "driver uring: cannot make a ring%s%s: %s",
 			       key->sqpoll ? " with sqpoll" : "", key->iopoll ? " with iopoll" : "",
 			       strerror(-status));

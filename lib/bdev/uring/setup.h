@@ -37,7 +37,8 @@ typedef int (*uring_init_fn)(unsigned int entries, struct io_uring *ring,
 			     struct io_uring_params *params);
 
 /**
- * Make a ring; where the kernel refuses flags, without them, dropped one at a time.
+ * Make a ring; where the kernel refuses flags, without them, dropped one at a time; where it refuses the
+ * memory, a smaller one.
  * \return 0 with *ret_ring and *ret_setup, or -errno: what the kernel said without any flag.
  */
 int uring_setup(const struct uring_key *key, unsigned int sq_entries, uring_init_fn init,

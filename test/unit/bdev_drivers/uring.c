@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What only uring has: ring flags, fixed buffers, modes that are refused, and an io_uring that is forbidden.
+ * What changes the process for good (limits, capabilities, seccomp) happens in a child.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/bdev/uring/setup.h"
+#include "tarn/env.h"
+#include "tarn/util.h"
+#include "test/unit/bdev_drivers/dut.h"
+
+#define BLOCK 4096u
+
+static const struct dut_mode uring_mode = { .driver = "uring", .medium = DUT_FILE };
+
+static void
+start(void)
+{
+	dut_start(&uring_mode);
+}
+
+/* --- Ring flags, against kernels of every age --- */
+
+static unsigned int kernel_knows; /* IORING_SETUP_* */
+static unsigned int attempt_count;
+
+static int
+old_kernel_init(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	(void)entries;
+	(void)ring;
+	attempt_count++;
+	return (params->flags & ~kernel_knows) == 0 ? 0 : -EINVAL;
+}
+
+static unsigned int
+flags_on(unsigned int known, bool sqpoll)
+{
+	struct uring_key key = { .sqpoll = sqpoll, .sqpoll_cpu = -1 };
+	struct uring_setup setup;
+	struct io_uring ring;
+
+	kernel_knows = known | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SQPOLL;
+	attempt_count = 0;
+	CU_ASSERT_EQUAL_FATAL(uring_setup(&key, 8, old_kernel_init, &ring, &setup), 0);
+	for (int i = 0; i < URING_FLAG_COUNT; i++)
+		CU_ASSERT(setup.dropped[i] == NULL || strlen(setup.dropped[i]) > 10);
+	return setup.flags;
+}
+
+static void
+test_each_flag_that_the_kernel_refuses_is_dropped_alone(void)
+{
+	const unsigned int by_age[] = { IORING_SETUP_SUBMIT_ALL, IORING_SETUP_COOP_TASKRUN,
+					IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_SINGLE_ISSUER,
+					IORING_SETUP_DEFER_TASKRUN };
+	unsigned int known = 0;
+
+	CU_ASSERT_EQUAL(flags_on(0, false), 0);
+	CU_ASSERT_EQUAL(attempt_count, 6);
+	for (size_t i = 0; i < tarn_array_count(by_age); i++) {
+		known |= by_age[i];
+		CU_ASSERT_EQUAL(flags_on(known, false), known);
+		CU_ASSERT_EQUAL(attempt_count, tarn_array_count(by_age) - i);
+	}
+	CU_ASSERT_EQUAL(flags_on(known, true),
+			(unsigned int)(IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER));
+}
+
+static int
+forbidden_init(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	(void)entries;
+	(void)ring;
+	(void)params;
+	attempt_count++;
+	return -EPERM;
+}
+
+static void
+test_a_forbidden_ring_is_not_tried_again(void)
+{
+	struct uring_key key = { .sqpoll_cpu = -1 };
+	struct uring_setup setup;
+	struct io_uring ring;
+
+	attempt_count = 0;
+	CU_ASSERT_EQUAL(uring_setup(&key, 8, forbidden_init, &ring, &setup), -EPERM);
+	CU_ASSERT_EQUAL(attempt_count, 1);
+}
+
+/* --- What it says of itself --- */
+
+static void
+expect_line(const char *line)
+{
+	const char *said = dut_describe();
+
+	if (strstr(said, line) == NULL)
+		(void)fprintf(stderr, "no \"%s\" in:\n%s", line, said);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, line));
+}
+
+static void
+read_one(void)
+{
+	void *buf = tarn_iobuf_get(BLOCK);
+
+	CU_ASSERT_EQUAL(dut_io(TARN_IO_READ, buf, BLOCK, 0, 0), 0);
+	tarn_iobuf_put(buf);
+}
+
+static void
+test_effective_mode_and_counters_are_described(void)
+{
+	dut_need();
+	dut_open();
+	read_one();
+	read_one();
+	expect_line("mode=interrupt\n");
+	expect_line("rings=1\n");
+	expect_line("submitted_ios=2\n");
+	expect_line("completions=2\n");
+	expect_line("fixed_buffer_chunks=1\n");
+	expect_line("submit_all=on\n");
+}
+
+static void
+test_a_plain_ring_says_why_its_flags_are_off(void)
+{
+	struct tarn_bdev_file_opts opts;
+
+	dut_need();
+	opts = dut_opts();
+	opts.no_ring_flags = true;
+	opts.no_fixed_buffers = true;
+	dut_open_opts(&opts, true);
+	read_one();
+	expect_line("defer_taskrun=no_ring_flags");
+	expect_line("fixed_buffers=false\n");
+	expect_line("fixed_buffer_chunks=0\n");
+}
+
+static void
+refused(const struct tarn_bdev_file_opts *opts, const char *says)
+{
+	struct tarn_reason reason = { "" };
+
+	CU_ASSERT(dut_create(opts, &reason) < 0);
+	if (strstr(reason.text, says) == NULL)
+		(void)fprintf(stderr, "no \"%s\" in: %s\n", says, reason.text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reason.text, says));
+}
+
+static void
+test_iopoll_on_is_refused_without_poll_queues_and_auto_says_why(void)
+{
+	struct tarn_bdev_file_opts opts;
+
+	dut_need();
+	opts = dut_opts();
+	opts.iopoll = TARN_ON;
+	opts.buffered = true;
+	refused(&opts, "O_DIRECT");
+	opts.iopoll = TARN_AUTO;
+	dut_open_opts(&opts, true);
+	read_one();
+	expect_line("mode=interrupt\n");
+	expect_line("iopoll_reason=iopoll needs O_DIRECT");
+}
+
+static void
+test_sqpoll_on_a_cpu_that_is_not_there_is_refused(void)
+{
+	struct tarn_bdev_file_opts opts;
+
+	dut_need();
+	opts = dut_opts();
+	opts.sqpoll = TARN_ON;
+	opts.sqpoll_cpu = 100000;
+	refused(&opts, "sqpoll_cpu 100000");
+}
+
+static void
+test_options_of_other_drivers_are_refused_by_name(void)
+{
+	struct tarn_bdev_file_opts opts;
+
+	dut_need();
+	opts = dut_opts();
+	opts.worker_count = 2;
+	refused(&opts, "workers: an option of driver sync");
+	opts.worker_count = 0;
+	opts.nowait = true;
+	refused(&opts, "nowait: an option of driver aio");
+}
+
+static void
+test_bdevs_of_one_mode_share_a_ring_and_modes_do_not(void)
+{
+	dut_need();
+	dut_open();
+	read_one();
+	expect_line("rings=1\n");
+	dut_close();
+	dut_open();
+	/* The first ring ended with the last channel of its reactor. */
+	expect_line("rings=1\n");
+	read_one();
+	expect_line("submitted_ios=1\n");
+}
+
+/* --- A process with less rights --- */
+
+enum child_result { CHILD_GOOD, CHILD_BAD, CHILD_CANNOT };
+
+/* Run fn in a child that starts everything afresh: I/O memory is not inherited. \return its exit status, or -1. */
+static int
+in_child(int (*fn)(void))
+{
+	jmp_buf failed;
+	int status = 0;
+	pid_t child;
+
+	(void)fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		/* A fatal assertion ends the child, not the test within it. */
+		CU_get_current_test()->pJumpBuf = &failed;
+		(void)alarm(60);
+		start();
+		status = setjmp(failed) == 0 ? fn() : CHILD_BAD;
+		dut_stop();
+		_exit(status);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static bool
+drop_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) != 0)
+		return false;
+	data[0].effective &= ~(1u << CAP_IPC_LOCK);
+	return syscall(SYS_capset, &header, data) == 0;
+}
+
+static int
+child_without_locked_memory(void)
+{
+	struct rlimit limit = { 64 << 10, 64 << 10 };
+	void *buf = tarn_iobuf_get(BLOCK);
+
+	if (!drop_ipc_lock() || setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+		return CHILD_CANNOT;
+	dut_open();
+	dut_fill(buf, BLOCK, 1);
+	if (dut_io(TARN_IO_WRITE, buf, BLOCK, 0, 0) != 0)
+		return CHILD_BAD;
+	memset(buf, 0, BLOCK);
+	if (dut_io(TARN_IO_READ, buf, BLOCK, 0, 0) != 0 || !dut_filled(buf, BLOCK, 1))
+		return CHILD_BAD;
+	if (strstr(dut_describe(), "fixed_buffer_chunks=0\nrefused_buffer_chunks=1\n") == NULL ||
+	    strstr(dut_describe(), "fixed_buffers_reason=RLIMIT_MEMLOCK") == NULL)
+		return CHILD_BAD;
+	return CHILD_GOOD;
+}
+
+static void
+expect_child(int (*fn)(void))
+{
+	int result = in_child(fn);
+
+	if (result == CHILD_CANNOT)
+		ut_skip("this process may not give up what the test takes away");
+	CU_ASSERT_EQUAL(result, CHILD_GOOD);
+}
+
+static void
+test_too_little_locked_memory_costs_fixed_buffers_not_io(void)
+{
+	expect_child(child_without_locked_memory);
+}
+
+static int
+forbid_io_uring(int error)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (filter == NULL ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned int)error), SYS_io_uring_setup, 0) !=
+		0 ||
+	    seccomp_load(filter) != 0)
+		return CHILD_CANNOT;
+	return CHILD_GOOD;
+}
+
+static int
+refused_with(int error)
+{
+	struct tarn_bdev_file_opts opts = dut_opts();
+	struct tarn_reason reason = { "" };
+
+	if (forbid_io_uring(error) != CHILD_GOOD)
+		return CHILD_CANNOT;
+	if (dut_create(&opts, &reason) != -error)
+		return CHILD_BAD;
+	return strstr(reason.text, "seccomp") != NULL &&
+		       strstr(reason.text, "kernel.io_uring_disabled") != NULL
+		   ? CHILD_GOOD
+		   : CHILD_BAD;
+}
+
+static int
+child_with_eperm(void)
+{
+	return refused_with(EPERM);
+}
+
+static int
+child_with_enosys(void)
+{
+	return refused_with(ENOSYS);
+}
+
+static void
+test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it(void)
+{
+	expect_child(child_with_eperm);
+	expect_child(child_with_enosys);
+}
+
+UT_SUITE(uring, start, dut_stop, UT_CASE(test_each_flag_that_the_kernel_refuses_is_dropped_alone),
+	 UT_CASE(test_a_forbidden_ring_is_not_tried_again),
+	 UT_CASE(test_effective_mode_and_counters_are_described),
+	 UT_CASE(test_a_plain_ring_says_why_its_flags_are_off),
+	 UT_CASE(test_iopoll_on_is_refused_without_poll_queues_and_auto_says_why),
+	 UT_CASE(test_sqpoll_on_a_cpu_that_is_not_there_is_refused),
+	 UT_CASE(test_options_of_other_drivers_are_refused_by_name),
+	 UT_CASE(test_bdevs_of_one_mode_share_a_ring_and_modes_do_not));
+
+UT_SUITE(uring_child, NULL, NULL, UT_CASE(test_too_little_locked_memory_costs_fixed_buffers_not_io),
+	 UT_CASE(test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it));
