@@ -66,6 +66,16 @@ struct tarn_bdev *tarn_bdev_next(struct tarn_bdev *bdev);
  */
 int tarn_bdev_create(const char *driver_name, const char *name, const void *opts,
 		     struct tarn_bdev **ret_bdev, struct tarn_reason *ret_reason);
+struct tarn_bdev_file_opts;
+/**
+ * Create a device of one of the file drivers (uring, aio, sync). With opts->fallback the drivers after the
+ * one named are tried in that order where it fails; tarn_bdev_describe() then says which was asked for and
+ * why it is not that one. Control reactor.
+ * \return as tarn_bdev_create(); where all fail, the first one's status and reason.
+ */
+int tarn_bdev_create_file(const char *driver_name, const char *name,
+			  const struct tarn_bdev_file_opts *opts, struct tarn_bdev **ret_bdev,
+			  struct tarn_reason *ret_reason);
 /**
  * Remove a device: its users are told (TARN_BDEV_EVENT_REMOVE), new I/O fails with -ENODEV, and
  * when the last user has closed it, done(arg, 0) is called and the name is free. With force false:

@@ -112,6 +112,18 @@ tarn_bdev_file_offload_op(const struct tarn_bdev_file *file, struct tarn_io *io)
 	tarn_offload_submit(file->offload, &call->call);
 }
 
+/* Where fallback goes from each: tarn_bdev_create_file() follows the same order. */
+static size_t
+fallback_rank(const char *driver_name)
+{
+	static const char *const order[] = { "uring", "aio", "sync" };
+	size_t rank = 0;
+
+	while (rank < tarn_array_count(order) && strcmp(order[rank], driver_name) != 0)
+		rank++;
+	return rank;
+}
+
 int
 tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_opts *opts,
 			  struct tarn_reason *reason)
@@ -123,19 +135,25 @@ tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_o
 		{ "sqpoll", "uring", opts->sqpoll != TARN_OFF },
 		{ "iopoll", "uring", opts->iopoll != TARN_OFF },
 		{ "sqpoll_idle_ms", "uring", opts->sqpoll_idle_ms != 0 },
-		{ "no_fixed_buffers", "uring", opts->no_fixed_buffers },
-		{ "no_fixed_files", "uring", opts->no_fixed_files },
-		{ "no_ring_flags", "uring", opts->no_ring_flags },
+		{ "fixed_buffers", "uring", opts->no_fixed_buffers },
+		{ "fixed_files", "uring", opts->no_fixed_files },
+		{ "ring_flags", "uring", opts->no_ring_flags },
 		{ "nowait", "aio", opts->nowait },
 		{ "workers", "sync", opts->worker_count != 0 },
 	};
+	const char *first = opts->requested_driver != NULL ? opts->requested_driver : driver_name;
 
 	for (size_t i = 0; i < tarn_array_count(checks); i++) {
-		if (checks[i].set && strcmp(checks[i].driver, driver_name) != 0)
-			return tarn_reason_set(reason, -EINVAL,
-					       "%s: an option of driver %s, which driver %s does "
-					       "not have",
-					       checks[i].name, checks[i].driver, driver_name);
+		const char *owner = checks[i].driver;
+
+		if (!checks[i].set || strcmp(owner, driver_name) == 0)
+			continue;
+		/* Fallback may use, or has used, the options of every driver from the first on. */
+		if (opts->fallback && fallback_rank(owner) >= fallback_rank(first))
+			continue;
+		return tarn_reason_set(reason, -EINVAL,
+				       "%s: an option of driver %s, which driver %s does not have",
+				       checks[i].name, owner, driver_name);
 	}
 	return 0;
 }

@@ -1,2 +1,2 @@
-SRCS := channel.c file.c file_facts.c file_ops.c info.c io.c merge.c registry.c split.c stats.c
+SRCS := channel.c fallback.c file.c file_facts.c file_ops.c info.c io.c merge.c probe.c registry.c split.c stats.c
 DEPS := lib/util lib/env lib/reactor

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <seccomp.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tarn/bdev_driver.h"
@@ -217,6 +220,23 @@ dut_create(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason)
 }
 
 static void
+create_file(void *arg)
+{
+	struct dut_call *call = arg;
+
+	call->status = tarn_bdev_create_file(mode->driver, "dut", call->opts, &bdev, call->reason);
+}
+
+int
+dut_create_file(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason)
+{
+	struct dut_call call = { .opts = opts, .reason = reason };
+
+	dut_run(create_file, &call);
+	return call.status;
+}
+
+static void
 on_event(struct tarn_bdev *of, enum tarn_bdev_event event, void *arg)
 {
 	(void)of;
@@ -314,6 +334,53 @@ unsigned int
 dut_resize_count(void)
 {
 	return resize_count;
+}
+
+/* --- A process with less rights --- */
+
+static int
+in_child(const struct dut_mode *with, enum dut_child (*fn)(void))
+{
+	jmp_buf failed;
+	int status = 0;
+	pid_t child;
+
+	(void)fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		/* A fatal assertion ends the child, not the test within it. */
+		CU_get_current_test()->pJumpBuf = &failed;
+		(void)alarm(60);
+		dut_start(with);
+		status = setjmp(failed) == 0 ? (int)fn() : DUT_CHILD_BAD;
+		dut_stop();
+		_exit(status);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+void
+dut_expect_child(const struct dut_mode *with, enum dut_child (*fn)(void))
+{
+	int result = in_child(with, fn);
+
+	if (result == DUT_CHILD_CANNOT)
+		ut_skip("this process may not give up what the test takes away");
+	CU_ASSERT_EQUAL(result, DUT_CHILD_GOOD);
+}
+
+enum dut_child
+dut_forbid(int system_call, int error)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (filter == NULL ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned int)error), system_call, 0) != 0 ||
+	    seccomp_load(filter) != 0)
+		return DUT_CHILD_CANNOT;
+	return DUT_CHILD_GOOD;
 }
 
 /* --- What it says of itself --- */

@@ -39,6 +39,8 @@ struct tarn_channel *dut_open_opts(const struct tarn_bdev_file_opts *opts, bool 
 void dut_close(void);
 /** Only create, by the mode's driver. Deletes it again on success. \return what tarn_bdev_create() did. */
 int dut_create(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
+/** The same by tarn_bdev_create_file(); stays for dut_bdev() until dut_close(). */
+int dut_create_file(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
 struct tarn_bdev *dut_bdev(void);
 /** Act on the driver, on the control reactor. */
 int dut_control(uint32_t command, const void *arg, struct tarn_reason *reason);
@@ -46,6 +48,16 @@ int dut_control(uint32_t command, const void *arg, struct tarn_reason *reason);
 const char *dut_describe(void);
 /** What the test was told of: TARN_BDEV_EVENT_RESIZE events so far. */
 unsigned int dut_resize_count(void);
+
+/*
+ * What changes the process for good (limits, capabilities, seccomp) happens in a child that starts
+ * everything afresh, since I/O memory is not inherited.
+ */
+enum dut_child { DUT_CHILD_GOOD, DUT_CHILD_BAD, DUT_CHILD_CANNOT };
+/** Run fn there, with the mode, and assert that it returns DUT_CHILD_GOOD. For suites without a setup. */
+void dut_expect_child(const struct dut_mode *mode, enum dut_child (*fn)(void));
+/** Make a system call fail for the rest of the process. \return DUT_CHILD_GOOD or _CANNOT. */
+enum dut_child dut_forbid(int system_call, int error);
 
 /** Run fn(arg) on the reactor, with a turn around it. */
 void dut_run(void (*fn)(void *arg), void *arg);

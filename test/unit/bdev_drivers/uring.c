@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What only uring has: ring flags, fixed buffers, modes that are refused, and an io_uring that is forbidden.
- * What changes the process for good (limits, capabilities, seccomp) happens in a child.
  */
 #include <errno.h>
 #include <linux/capability.h>
-#include <seccomp.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/bdev/uring/setup.h"
@@ -223,32 +219,6 @@ test_bdevs_of_one_mode_share_a_ring_and_modes_do_not(void)
 
 /* --- A process with less rights --- */
 
-enum child_result { CHILD_GOOD, CHILD_BAD, CHILD_CANNOT };
-
-/* Run fn in a child that starts everything afresh: I/O memory is not inherited. \return its exit status, or -1. */
-static int
-in_child(int (*fn)(void))
-{
-	jmp_buf failed;
-	int status = 0;
-	pid_t child;
-
-	(void)fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		/* A fatal assertion ends the child, not the test within it. */
-		CU_get_current_test()->pJumpBuf = &failed;
-		(void)alarm(60);
-		start();
-		status = setjmp(failed) == 0 ? fn() : CHILD_BAD;
-		dut_stop();
-		_exit(status);
-	}
-	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
-}
-
 static bool
 drop_ipc_lock(void)
 {
@@ -261,79 +231,56 @@ drop_ipc_lock(void)
 	return syscall(SYS_capset, &header, data) == 0;
 }
 
-static int
+static enum dut_child
 child_without_locked_memory(void)
 {
 	struct rlimit limit = { 64 << 10, 64 << 10 };
 	void *buf = tarn_iobuf_get(BLOCK);
 
 	if (!drop_ipc_lock() || setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
-		return CHILD_CANNOT;
+		return DUT_CHILD_CANNOT;
 	dut_open();
 	dut_fill(buf, BLOCK, 1);
 	if (dut_io(TARN_IO_WRITE, buf, BLOCK, 0, 0) != 0)
-		return CHILD_BAD;
+		return DUT_CHILD_BAD;
 	memset(buf, 0, BLOCK);
 	if (dut_io(TARN_IO_READ, buf, BLOCK, 0, 0) != 0 || !dut_filled(buf, BLOCK, 1))
-		return CHILD_BAD;
+		return DUT_CHILD_BAD;
 	if (strstr(dut_describe(), "fixed_buffer_chunks=0\nrefused_buffer_chunks=1\n") == NULL ||
 	    strstr(dut_describe(), "fixed_buffers_reason=RLIMIT_MEMLOCK") == NULL)
-		return CHILD_BAD;
-	return CHILD_GOOD;
-}
-
-static void
-expect_child(int (*fn)(void))
-{
-	int result = in_child(fn);
-
-	if (result == CHILD_CANNOT)
-		ut_skip("this process may not give up what the test takes away");
-	CU_ASSERT_EQUAL(result, CHILD_GOOD);
+		return DUT_CHILD_BAD;
+	return DUT_CHILD_GOOD;
 }
 
 static void
 test_too_little_locked_memory_costs_fixed_buffers_not_io(void)
 {
-	expect_child(child_without_locked_memory);
+	dut_expect_child(&uring_mode, child_without_locked_memory);
 }
 
-static int
-forbid_io_uring(int error)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-
-	if (filter == NULL ||
-	    seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned int)error), SYS_io_uring_setup, 0) !=
-		0 ||
-	    seccomp_load(filter) != 0)
-		return CHILD_CANNOT;
-	return CHILD_GOOD;
-}
-
-static int
+static enum dut_child
 refused_with(int error)
 {
 	struct tarn_bdev_file_opts opts = dut_opts();
 	struct tarn_reason reason = { "" };
 
-	if (forbid_io_uring(error) != CHILD_GOOD)
-		return CHILD_CANNOT;
+	if (dut_forbid(SYS_io_uring_setup, error) != DUT_CHILD_GOOD)
+		return DUT_CHILD_CANNOT;
 	if (dut_create(&opts, &reason) != -error)
-		return CHILD_BAD;
+		return DUT_CHILD_BAD;
 	return strstr(reason.text, "seccomp") != NULL &&
 		       strstr(reason.text, "kernel.io_uring_disabled") != NULL
-		   ? CHILD_GOOD
-		   : CHILD_BAD;
+		   ? DUT_CHILD_GOOD
+		   : DUT_CHILD_BAD;
 }
 
-static int
+static enum dut_child
 child_with_eperm(void)
 {
 	return refused_with(EPERM);
 }
 
-static int
+static enum dut_child
 child_with_enosys(void)
 {
 	return refused_with(ENOSYS);
@@ -342,8 +289,8 @@ child_with_enosys(void)
 static void
 test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it(void)
 {
-	expect_child(child_with_eperm);
-	expect_child(child_with_enosys);
+	dut_expect_child(&uring_mode, child_with_eperm);
+	dut_expect_child(&uring_mode, child_with_enosys);
 }
 
 UT_SUITE(uring, start, dut_stop, UT_CASE(test_each_flag_that_the_kernel_refuses_is_dropped_alone),
