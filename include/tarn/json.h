@@ -11,8 +11,8 @@
 struct cJSON;
 
 #define TARN_JSON_DEPTH_MAX 64
-/* The largest integer below which every integer is a double too: cJSON's numbers are doubles. */
-#define TARN_JSON_INTEGER_MAX (INT64_C(1) << 53)
+/* cJSON's numbers are doubles: beyond this, two integers may be one double (RFC 8259, section 6). */
+#define TARN_JSON_INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 struct tarn_json_error {
 	uint32_t line, column; /* from 1; the column counts bytes */
@@ -22,8 +22,8 @@ struct tarn_json_error {
 
 /**
  * Parse exactly one JSON text, with white space around it. Refused: anything that RFC 8259 does not allow,
- * invalid UTF-8, duplicate names in an object, U+0000 and lone surrogates in strings, integers beyond 2^53,
- * numbers beyond double, nesting deeper than TARN_JSON_DEPTH_MAX.
+ * invalid UTF-8, duplicate names in an object, U+0000 and lone surrogates in strings, numbers beyond double,
+ * nesting deeper than TARN_JSON_DEPTH_MAX.
  * \param text       need not end in NUL.
  * \param ret_error  may be NULL; written on -EINVAL.
  * \return 0 with *ret_json (the caller ends it with cJSON_Delete()), -EINVAL or -ENOMEM.
@@ -56,6 +56,12 @@ int tarn_json_add_i64(struct cJSON *object, const char *name, int64_t value);
 int tarn_json_add_text(struct cJSON *object, const char *name, const char *value);
 int tarn_json_add_base64(struct cJSON *object, const char *name, const void *data,
 			 size_t data_bytes);
+
+/**
+ * Print a tree, on one line or formatted. Integers beyond 2^31, which cJSON would print as 1.024e+15, become
+ * plain digits (raw items, also in the tree). \return a string for free(), or NULL for want of memory.
+ */
+char *tarn_json_print(struct cJSON *json, bool formatted);
 
 /** \return whether it is one well-formed UTF-8 string (RFC 3629), without U+0000. */
 bool tarn_utf8_valid(const char *text, size_t text_bytes);

@@ -1,0 +1,5 @@
+SRCS := base64.c client.c connection.c decode.c encode.c framer.c json.c message.c method.c number.c \
+	request.c schema.c server.c socket.c strict.c value.c
+DEPS := lib/util lib/reactor
+PKGS := libcjson
+LDLIBS := -lm
