@@ -74,7 +74,7 @@ def clang_tidy(tree):
         if os.path.exists(stamp):
             return []
         output = run(tree, command)
-        pattern = re.escape(tree.top) + r"/(\S+?):(\d+):\d+: (?:warning|error): (.*)"
+        pattern = re.escape(tree.top) + r"/(?:\./)?(\S+?):(\d+):\d+: (?:warning|error): (.*)"
         found = [finding(m[1], m[2], m[3]) for m in re.finditer(pattern, output)]
         found += [finding(name, 1, m[0]) for m in re.finditer(r"^error: .*", output, re.M)]
         if not found:
