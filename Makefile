@@ -92,7 +92,7 @@ run: deps-build
 # --- Tests ---
 
 .PHONY: check unit test-bins lint fuzz fuzz-bins bench
-## make check      install what is missing, build, and run every test: unit, system, lint's own, docs
+## make check      install what is missing, build, and run every test: unit, system, lint's, build's
 check: deps-check
 	@$(MAKE) --no-print-directory test-bins
 	@test/run --build $(B)
