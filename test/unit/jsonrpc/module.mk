@@ -1,0 +1,1 @@
+DEPS := lib/jsonrpc lib/env
