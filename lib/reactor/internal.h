@@ -73,10 +73,9 @@ struct tarn_reactor {
 
 	/* Written by others. */
 	_Alignas(TARN_CACHE_LINE_BYTES) atomic_int sleeping;
-	pthread_mutex_t
-	    foreign_lock; /* messages of threads that are no reactors, when the ring is full */
+	pthread_mutex_t foreign_lock; /* messages of threads that are no reactors */
 	struct msg_list foreign;
-	atomic_uint foreign_count;
+	atomic_bool foreign_waiting;
 };
 
 struct reactors {

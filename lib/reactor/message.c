@@ -4,7 +4,8 @@
  *
  * A message goes into the receiver's ring, or, when that is full or older ones of the same sender still wait,
  * onto the sender's own list for that receiver, from which each turn moves what fits. Order is thus kept for
- * each pair of sender and receiver. The lists need no memory; past a ring of messages on them the sender
+ * each pair of sender and receiver. Threads that are no reactors have no turns and hand theirs over under the
+ * receiver's lock. The lists need no memory; past a ring of messages on them the sender
  * counts as congested, and lib/bdev admits no new I/O there until they have drained.
  */
 #include <errno.h>
@@ -51,15 +52,14 @@ send_from_reactor(struct tarn_reactor *from, struct tarn_reactor *to, struct tar
 		from->stats.wakeup_count++;
 }
 
+/* Not through the ring: what it did not take would have to keep its place behind what it did. */
 static void
 send_from_foreign(struct tarn_reactor *to, struct tarn_msg *msg)
 {
-	if (atomic_load(&to->foreign_count) != 0 || !ring_push(to->ring, msg)) {
-		pthread_mutex_lock(&to->foreign_lock);
-		msg_list_append(&to->foreign, msg);
-		atomic_fetch_add(&to->foreign_count, 1);
-		pthread_mutex_unlock(&to->foreign_lock);
-	}
+	pthread_mutex_lock(&to->foreign_lock);
+	msg_list_append(&to->foreign, msg);
+	atomic_store(&to->foreign_waiting, true);
+	pthread_mutex_unlock(&to->foreign_lock);
 	reactor_wake(to);
 }
 
@@ -120,12 +120,12 @@ run_foreign(struct tarn_reactor *reactor)
 	struct msg_list list;
 	uint32_t count = 0;
 
-	if (tarn_likely(atomic_load_explicit(&reactor->foreign_count, memory_order_relaxed) == 0))
+	if (tarn_likely(!atomic_load_explicit(&reactor->foreign_waiting, memory_order_relaxed)))
 		return 0;
 	pthread_mutex_lock(&reactor->foreign_lock);
 	list = reactor->foreign;
 	reactor->foreign = (struct msg_list){ 0 };
-	atomic_store(&reactor->foreign_count, 0);
+	atomic_store(&reactor->foreign_waiting, false);
 	pthread_mutex_unlock(&reactor->foreign_lock);
 	while ((msg = msg_list_pop(&list)) != NULL) {
 		msg->fn(msg->arg);
@@ -150,9 +150,7 @@ messages_run(struct tarn_reactor *reactor)
 	}
 	for (uint32_t i = 0; i < count; i++)
 		msgs[i]->fn(msgs[i]->arg);
-	/* Threads that are no reactors only come here when the ring was full: their older ones were in it. */
-	if (count < REACTOR_MESSAGES_PER_TURN)
-		count += run_foreign(reactor);
+	count += run_foreign(reactor);
 	reactor->stats.message_count += count;
 	return count;
 }
@@ -161,7 +159,7 @@ bool
 messages_pending(struct tarn_reactor *reactor)
 {
 	return reactor->overflowing != 0 || ring_count(reactor->ring) != 0 ||
-	       atomic_load(&reactor->foreign_count) != 0;
+	       atomic_load(&reactor->foreign_waiting);
 }
 
 bool
