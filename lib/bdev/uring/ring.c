@@ -238,13 +238,22 @@ uring_ring_refresh(struct uring_ring *ring)
 	if ((ring->key.iopoll && !ring->key.sqpoll) ||
 	    (state & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
 		(void)io_uring_get_events(&ring->io);
-		uring_count(&ring->enter_count, 1);
+		uring_count(&ring->fetch_count, 1);
 	}
+}
+
+bool
+uring_ring_has_news(const struct uring_ring *ring)
+{
+	unsigned int state = __atomic_load_n(ring->io.sq.kflags, __ATOMIC_ACQUIRE);
+
+	return io_uring_cq_ready(&ring->io) > 0 ||
+	       (state & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 struct ring_totals {
 	uint32_t ring_count;
-	uint64_t enters, submits, reaps, completions, retries, fixed, refused;
+	uint64_t enters, submits, fetches, reaps, completions, retries, fixed, refused;
 	const char *ring_fd_reason, *files_reason, *buffers_reason;
 };
 
@@ -256,6 +265,7 @@ totals_add(struct ring_totals *totals, const struct uring_ring *ring)
 	totals->ring_count++;
 	totals->enters += __atomic_load_n(&ring->enter_count, __ATOMIC_RELAXED);
 	totals->submits += __atomic_load_n(&ring->submit_count, __ATOMIC_RELAXED);
+	totals->fetches += __atomic_load_n(&ring->fetch_count, __ATOMIC_RELAXED);
 	totals->reaps += __atomic_load_n(&ring->reap_count, __ATOMIC_RELAXED);
 	totals->completions += __atomic_load_n(&ring->complete_count, __ATOMIC_RELAXED);
 	totals->retries += __atomic_load_n(&ring->retry_count, __ATOMIC_RELAXED);
@@ -293,6 +303,8 @@ uring_rings_describe(const struct uring_key *key, const struct tarn_info_sink *s
 	sink->number(sink->arg, "submitted_ios", totals.submits);
 	sink->number(sink->arg, "ios_per_submission_x100",
 		     totals.enters > 0 ? totals.submits * 100 / totals.enters : 0);
+	/* System calls besides submissions, to have completions shown. */
+	sink->number(sink->arg, "fetches", totals.fetches);
 	sink->number(sink->arg, "reaps", totals.reaps);
 	sink->number(sink->arg, "completions", totals.completions);
 	sink->number(sink->arg, "completions_per_reap_x100",

@@ -28,9 +28,9 @@ struct uring_ring {
 	unsigned int inflight_count; /* in the ring or in the kernel */
 	unsigned int inflight_max;
 	struct uring_io *waiting_first, *waiting_last;
-	bool retry_enter; /* the kernel had no memory for it: again in the next poll */
-	bool armed;	  /* in the group's epoll set */
-	bool getevents;	  /* completions appear only when the kernel is entered for them */
+	bool retry_enter;	    /* the kernel had no memory for it: again in the next poll */
+	bool event_fd_known, armed; /* the kernel knows the group's eventfd; and writes it */
+	bool getevents; /* completions appear only when the kernel is entered for them */
 	/* Fixed buffers: a slot for each chunk of I/O memory. */
 	uint8_t *chunk; /* enum uring_chunk; NULL: no table */
 	uint32_t chunk_count;
@@ -39,7 +39,7 @@ struct uring_ring {
 	uint32_t file_count;
 	/* For describe. The texts are written once, then published with release. */
 	const char *ring_fd_reason, *files_reason, *buffers_reason;
-	uint64_t enter_count, submit_count, reap_count, complete_count, retry_count;
+	uint64_t enter_count, submit_count, fetch_count, reap_count, complete_count, retry_count;
 	uint64_t fixed_chunk_count, refused_chunk_count;
 	struct uring_ring *next;     /* in the group */
 	struct uring_ring *next_all; /* of all reactors */
@@ -66,6 +66,9 @@ void uring_ring_wait(struct uring_ring *ring, struct uring_io *uio);
 struct uring_io *uring_ring_unwait(struct uring_ring *ring);
 /** Let the kernel show what it has completed, where a look at the memory is not enough. */
 void uring_ring_refresh(struct uring_ring *ring);
+
+/** \return whether there are completions, or work of the kernel's that will make some. */
+bool uring_ring_has_news(const struct uring_ring *ring);
 
 /** Mode, flags and reasons, and the counters of all rings with that key. Control reactor. */
 void uring_rings_describe(const struct uring_key *key, const struct tarn_info_sink *sink);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Driver uring: the table, and what one reactor's channels share: one ring for each mode in use, opened
- * when a channel first wants it. The rings are in an epoll set that the reactor watches in its sleep; they
- * are put there before the first sleep with I/O in flight and taken out once the reactor stays awake,
- * because a watched ring costs the kernel a wake-up for every completion.
+ * when a channel first wants it. All rings of a reactor have one eventfd, which the reactor watches in its
+ * sleep. A flag in the ring's memory (IORING_CQ_EVENTFD_DISABLED) keeps the kernel from writing it while the
+ * reactor is awake, so that going to sleep costs no system call for the rings, and being busy none either.
+ * (The ring's own fd would not do: with DEFER_TASKRUN it is readable only after the kernel was entered.)
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "lib/bdev/uring/uring.h"
@@ -21,19 +23,8 @@ uring_group_open(struct tarn_group *tgroup)
 {
 	struct uring_group *group = tarn_group_ctx(tgroup);
 
-	group->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	return group->epoll_fd >= 0 ? 0 : -errno;
-}
-
-static void
-arm(struct uring_group *group, struct uring_ring *ring)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-
-	if (ring->armed || epoll_ctl(group->epoll_fd, EPOLL_CTL_ADD, ring->io.ring_fd, &event) != 0)
-		return;
-	ring->armed = true;
-	group->armed_count++;
+	group->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return group->event_fd >= 0 ? 0 : -errno;
 }
 
 static void
@@ -41,10 +32,10 @@ disarm_all(struct uring_group *group)
 {
 	for (struct uring_ring *ring = group->rings; ring != NULL; ring = ring->next) {
 		if (ring->armed)
-			(void)epoll_ctl(group->epoll_fd, EPOLL_CTL_DEL, ring->io.ring_fd, NULL);
+			(void)io_uring_cq_eventfd_toggle(&ring->io, false);
 		ring->armed = false;
 	}
-	group->armed_count = 0;
+	group->armed = false;
 }
 
 static void
@@ -59,7 +50,7 @@ uring_group_close(struct tarn_group *tgroup)
 		group->rings = ring->next;
 		uring_ring_close(ring);
 	}
-	(void)close(group->epoll_fd);
+	(void)close(group->event_fd);
 }
 
 static int
@@ -68,13 +59,29 @@ uring_poll(struct tarn_group *tgroup)
 	struct uring_group *group = tarn_group_ctx(tgroup);
 	int count = 0;
 
+	if (tarn_unlikely(group->armed))
+		disarm_all(group);
 	for (struct uring_ring *ring = group->rings; ring != NULL; ring = ring->next) {
 		if (ring->inflight_count > 0 || ring->waiting_first != NULL)
 			count += uring_io_reap(ring);
 	}
-	if (group->armed_count > 0 && !tarn_reactor_sleeps())
-		disarm_all(group);
 	return count;
+}
+
+/* \return whether the kernel will write the eventfd when something completes. */
+static bool
+arm(struct uring_group *group, struct uring_ring *ring)
+{
+	if (!ring->event_fd_known) {
+		if (io_uring_register_eventfd(&ring->io, group->event_fd) != 0)
+			return false;
+		ring->event_fd_known = true;
+	} else if (io_uring_cq_eventfd_toggle(&ring->io, true) != 0) {
+		return false;
+	}
+	ring->armed = true;
+	group->armed = true;
+	return true;
 }
 
 static uint64_t
@@ -86,9 +93,11 @@ ring_may_sleep_ns(struct uring_group *group, struct uring_ring *ring)
 		return TARN_SLEEP_ANY;
 	if (ring->key.iopoll)
 		return TARN_SLEEP_NO;
-	arm(group, ring);
-	/* The ring was put there with a look at it, so that nothing is missed from here on. */
-	return ring->armed ? TARN_SLEEP_ANY : URING_NAP_NS;
+	if (!arm(group, ring))
+		return URING_NAP_NS;
+	/* What completed before the kernel could see that flag is seen here; what completes later wakes. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return uring_ring_has_news(ring) ? TARN_SLEEP_NO : TARN_SLEEP_ANY;
 }
 
 static uint64_t
@@ -96,7 +105,10 @@ uring_may_sleep_ns(struct tarn_group *tgroup)
 {
 	struct uring_group *group = tarn_group_ctx(tgroup);
 	uint64_t sleep_ns = TARN_SLEEP_ANY;
+	uint64_t drained;
 
+	/* First: what is written from here on must stay. */
+	(void)!read(group->event_fd, &drained, sizeof(drained));
 	for (struct uring_ring *ring = group->rings; ring != NULL; ring = ring->next)
 		sleep_ns = tarn_min_u64(sleep_ns, ring_may_sleep_ns(group, ring));
 	return sleep_ns;
@@ -105,7 +117,7 @@ uring_may_sleep_ns(struct tarn_group *tgroup)
 static int
 uring_sleep_fd(struct tarn_group *tgroup)
 {
-	return ((struct uring_group *)tarn_group_ctx(tgroup))->epoll_fd;
+	return ((struct uring_group *)tarn_group_ctx(tgroup))->event_fd;
 }
 
 static int

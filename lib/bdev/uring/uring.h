@@ -18,8 +18,8 @@ struct uring_bdev {
 
 struct uring_group {
 	struct uring_ring *rings;
-	int epoll_fd;
-	unsigned int armed_count;
+	int event_fd;
+	bool armed; /* some ring is */
 };
 
 struct uring_channel {
