@@ -41,11 +41,13 @@ void tarn_log(enum tarn_log_level level, const char *file, int line, const char 
 #define tarn_warning(...) tarn_log(TARN_LOG_WARNING, __FILE__, __LINE__, __VA_ARGS__)
 #define tarn_notice(...) tarn_log(TARN_LOG_NOTICE, __FILE__, __LINE__, __VA_ARGS__)
 #define tarn_info(flag, ...)                                                                       \
-	((flag##_log_flag).enabled ? tarn_log(TARN_LOG_INFO, __FILE__, __LINE__, __VA_ARGS__)      \
-				   : (void)0)
+	(__atomic_load_n(&(flag##_log_flag).enabled, __ATOMIC_RELAXED)                             \
+	     ? tarn_log(TARN_LOG_INFO, __FILE__, __LINE__, __VA_ARGS__)                            \
+	     : (void)0)
 #define tarn_debug(flag, ...)                                                                      \
-	((flag##_log_flag).enabled ? tarn_log(TARN_LOG_DEBUG, __FILE__, __LINE__, __VA_ARGS__)     \
-				   : (void)0)
+	(__atomic_load_n(&(flag##_log_flag).enabled, __ATOMIC_RELAXED)                             \
+	     ? tarn_log(TARN_LOG_DEBUG, __FILE__, __LINE__, __VA_ARGS__)                           \
+	     : (void)0)
 
 /** Lines above this level are not made at all (log_set_level; it governs the log as a whole). */
 void tarn_log_set_level(enum tarn_log_level level);
