@@ -23,6 +23,7 @@ LAYERS = [
 # A public header that has another name than its folder.
 HEADER_FOLDERS = {
     "util.h": "lib/util", "histogram.h": "lib/util", "log.h": "lib/util", "reason.h": "lib/util",
+    "notify.h": "lib/util", "framework.h": "rpc",
     "json.h": "lib/jsonrpc", "rpc.h": "lib/jsonrpc", "version.h": "include",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

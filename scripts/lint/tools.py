@@ -40,8 +40,11 @@ def clang_format(tree):
     if output is None:
         yield missing("clang-format-14")
         return
+    first = {}
     for match in re.finditer(r"^(\S+?):(\d+):\d+: error: (.*)", output, re.M):
-        yield finding(match[1], match[2], "not as clang-format-14 -i leaves it")
+        first.setdefault(match[1], match[2])
+    for name, line in sorted(first.items()):
+        yield finding(name, line, "not as clang-format-14 -i leaves it, from here on")
 
 
 def dpdk_flags(tree):

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
 SRCS := sync.c
-DEPS := include
+DEPS := lib/util lib/env lib/reactor lib/bdev
