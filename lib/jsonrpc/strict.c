@@ -353,13 +353,14 @@ push_name(struct scanner *s, struct span name)
 static int
 close_object(struct scanner *s, size_t first)
 {
-	struct span *names = s->names + first;
+	struct span *names;
 	size_t count = s->name_count - first;
 
 	s->name_count = first;
 	if (count < 2) {
 		return 0;
 	}
+	names = s->names + first;
 	qsort_r(names, count, sizeof(*names), compare_names, (void *)(uintptr_t)s->text);
 	for (size_t i = 1; i < count; i++) {
 		struct span *a = &names[i - 1], *b = &names[i];

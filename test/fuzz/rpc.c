@@ -61,10 +61,10 @@ static const struct tarn_rpc_field list[] = {
 	{ "text", TARN_RPC_STRING, AT(text), .max = 16 },
 	{ "color", TARN_RPC_ENUM, AT(color), .names = colors, .def = "\"red\"" },
 	{ "mode", TARN_RPC_TRISTATE, AT(mode), .def = "\"auto\"" },
-	{ "bytes", TARN_RPC_BYTES, AT(bytes) },
+	{ "bytes", TARN_RPC_BYTES, AT(bytes), .max = 64 },
 	{ "strings", TARN_RPC_STRINGS, AT(strings), .max = 4 },
 	{ "items", TARN_RPC_OBJECTS, AT(items), .fields = &item_fields },
-	{ "any", TARN_RPC_JSON, AT(any) },
+	{ "any", TARN_RPC_JSON, AT(any), .alias = "every" },
 	{ NULL, TARN_RPC_GROUP, AT(inner), .fields = &inner_fields },
 	{ "nowait", TARN_RPC_INERT, .def = "false" },
 };
