@@ -41,8 +41,9 @@ void tarn_bdev_file_close(struct tarn_bdev_file *file);
 /** Fill what the kernel told into the driver's limits. */
 void tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits *limits);
 /**
- * TARN_BDEV_RESCAN: take the size again and tell the bdev's users where it changed. Control reactor.
- * \return 0, -EINVAL (size 0, or no multiple of the block) or what the kernel said, with the reason.
+ * TARN_BDEV_RESCAN: take the size again and tell the bdev's users where it changed. Control
+ * reactor. \return 0, -EINVAL (size 0, or no multiple of the block) or what the kernel said, with
+ * the reason.
  */
 int tarn_bdev_file_rescan(struct tarn_bdev *bdev, struct tarn_bdev_file *file,
 			  struct tarn_reason *reason);
@@ -59,8 +60,8 @@ struct tarn_bdev_file_call {
 	int status;
 };
 /**
- * The same on a thread of its own, and complete the I/O: for what has no asynchronous call. Uses the
- * I/O's driver_ctx. On the channel's reactor.
+ * The same on a thread of its own, and complete the I/O: for what has no asynchronous call. Uses
+ * the I/O's driver_ctx. On the channel's reactor.
  */
 void tarn_bdev_file_offload_op(const struct tarn_bdev_file *file, struct tarn_io *io);
 

@@ -3,8 +3,8 @@
 #include "tarn/bdev.h"
 
 /*
- * Which driver is fastest on a file or device: each one reads it at random for a moment. Never writes; the
- * device may be in use. Control reactor, which stays responsive meanwhile.
+ * Which driver is fastest on a file or device: each one reads it at random for a moment. Never
+ * writes; the device may be in use. Control reactor, which stays responsive meanwhile.
  */
 struct tarn_bdev_probe_opts {
 	const char *filename; /* required */
@@ -40,14 +40,15 @@ struct tarn_bdev_probe_report {
 	int fastest_single; /* the same at depth 1 */
 };
 
-/** report is the callback's until it returns. status 0: it was measured, even if no driver works. */
+/** report is the callback's until it returns. status 0: it was measured, even if no driver works.
+ */
 typedef void (*tarn_bdev_probe_cb)(void *arg, int status,
 				   const struct tarn_bdev_probe_report *report);
 
 /**
  * Measure. opts is copied.
- * \return 0, cb will be called, or with the reason, and without a call: -EINVAL (an option out of range),
- * -EBUSY (another probe runs), -ENOMEM.
+ * \return 0, cb will be called, or with the reason, and without a call: -EINVAL (an option out of
+ * range), -EBUSY (another probe runs), -ENOMEM.
  */
 int tarn_bdev_probe(const struct tarn_bdev_probe_opts *opts, tarn_bdev_probe_cb cb, void *arg,
 		    struct tarn_reason *ret_reason);

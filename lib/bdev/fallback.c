@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A file or block device by the best driver that works here. What fails for every driver (no such file, in
- * use) is reported as the first one put it.
+ * A file or block device by the best driver that works here. What fails for every driver (no such
+ * file, in use) is reported as the first one put it.
  */
 #include <errno.h>
 #include <string.h>

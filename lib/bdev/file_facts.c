@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Facts of a file or block device: size, block size, alignment, write cache, ways to discard and zero.
+ * Facts of a file or block device: size, block size, alignment, write cache, ways to discard and
+ * zero.
  *
- * Nothing is guessed from names or kernel versions. Sources, best first: statx(2) STATX_DIOALIGN, the
- * block layer's ioctls, the queue directory in sysfs (Documentation/ABI/stable/sysfs-block), and calls
- * that are tried where they change nothing. A regular file takes queue facts from the device that its
- * file system is on, where there is a single one.
+ * Nothing is guessed from names or kernel versions. Sources, best first: statx(2) STATX_DIOALIGN,
+ * the block layer's ioctls, the queue directory in sysfs (Documentation/ABI/stable/sysfs-block),
+ * and calls that are tried where they change nothing. A regular file takes queue facts from the
+ * device that its file system is on, where there is a single one.
  */
 #include "lib/bdev/file_facts.h"
 
@@ -31,7 +32,8 @@
 
 #define FILE_BLOCK_SIZE_MIN 512
 #define FILE_BLOCK_SIZE_MAX 65536
-/* The kernel cuts requests to the device's size itself; this bounds what one I/O pins and delays. */
+/* The kernel cuts requests to the device's size itself; this bounds what one I/O pins and delays.
+ */
 #define FILE_TRANSFER_MAX (16u << 20)
 
 /* The block device below: of a partition the whole disk, whose directory holds the queue. */
@@ -202,7 +204,8 @@ file_ways(struct tarn_bdev_file *file)
 		return;
 	file->discard_mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	file->write_zeroes_mode = file->discard_mode;
-	/* Better than a hole: the space stays the file's, so that later writes cannot run out of it. */
+	/* Better than a hole: the space stays the file's, so that later writes cannot run out of
+	 * it. */
 	if (fallocate_probe(file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)) {
 		file->write_zeroes_mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
 		/* The probe allocated a block behind the end; the same size again frees it. */
@@ -288,7 +291,8 @@ file_facts(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
 	file->rotational = sysfs_number(device, "rotational", 0) != 0;
 	file->poll_queues = file->direct && sysfs_number(device, "io_poll", 0) != 0;
 	file->nowait = nowait_probe(file);
-	/* Of a file, the file system's own metadata is volatile too; of the page cache, everything is. */
+	/* Of a file, the file system's own metadata is volatile too; of the page cache, everything
+	 * is. */
 	file->write_cache = !file->block_device || !file->direct ||
 			    sysfs_read(device, "write_cache", text, sizeof(text)) != 0 ||
 			    strcmp(text, "write through") != 0;

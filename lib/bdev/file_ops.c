@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Work on an open file or block device that only blocks (discard, zeroes, flush), on threads that all
- * of them share; their options; what they say of themselves.
+ * Work on an open file or block device that only blocks (discard, zeroes, flush), on threads that
+ * all of them share; their options; what they say of themselves.
  */
 #include "lib/bdev/file_ops.h"
 

@@ -3,8 +3,8 @@
 struct tarn_offload;
 
 /*
- * The threads for blocking calls that all files and block devices share. Within lib/bdev/file*.c only.
- * Control reactor.
+ * The threads for blocking calls that all files and block devices share. Within lib/bdev/file*.c
+ * only. Control reactor.
  */
 /** \return them, started by the first holder; NULL when they cannot be. */
 struct tarn_offload *file_offload_hold(void);

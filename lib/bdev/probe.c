@@ -2,11 +2,11 @@
 /*
  * Measuring the drivers on a device. For each candidate in turn:
  *
- *   candidate_start: create a bdev, open it --> phase_start: depth 1, then queue_depth --> phase_end
- *   --> candidate_end: close, delete --> next candidate ... --> report
+ *   candidate_start: create a bdev, open it --> phase_start: depth 1, then queue_depth
+ *   --> phase_end --> candidate_end: close, delete --> next candidate ... --> report
  *
- * Each phase keeps its depth of random reads in flight until its time is over, and counts those that end
- * after the first tenth of it.
+ * Each phase keeps its depth of random reads in flight until its time is over, and counts those
+ * that end after the first tenth of it.
  */
 #include "tarn/bdev_probe.h"
 
@@ -75,7 +75,8 @@ current(struct probe *probe)
 	return &probe->report.result[probe->report.count];
 }
 
-/* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2014. */
+/* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled",
+ * 2014. */
 static uint64_t
 random_next(struct probe *probe)
 {

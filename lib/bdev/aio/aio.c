@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Driver aio: Linux native AIO. One context per reactor serves all its bdevs; queue.c moves the I/O.
+ * Driver aio: Linux native AIO. One context per reactor serves all its bdevs; queue.c moves the
+ * I/O.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -17,7 +17,8 @@ struct aio_bdev {
 	struct tarn_bdev_file file;
 	bool nowait;
 	bool fdsync_refused; /* any thread sets it: flush by a worker from then on */
-	/* Of channels that are gone and of those that are there; written relaxed by their reactors. */
+	/* Of channels that are gone and of those that are there; written relaxed by their reactors.
+	 */
 	uint64_t nowait_retry_count;
 };
 

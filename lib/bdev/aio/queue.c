@@ -7,9 +7,10 @@
  *                 |            +--> failed --poll--> complete
  *                 +------ EAGAIN of RWF_NOWAIT ---------+
  *
- * io_submit sends what one turn gathered with one system call; completions are read from the ring that the
- * kernel maps into the process, with none. A completion writes the eventfd only when its I/O was sent
- * while the reactor had slept lately, because that wakes nobody on a loaded one and costs as much.
+ * io_submit sends what one turn gathered with one system call; completions are read from the ring
+ * that the kernel maps into the process, with none. A completion writes the eventfd only when its
+ * I/O was sent while the reactor had slept lately, because that wakes nobody on a loaded one and
+ * costs as much.
  */
 #include <errno.h>
 #include <string.h>
@@ -84,7 +85,8 @@ set_signal(const struct aio_group *group, struct aio_io *aio, bool signaled)
 		io_set_eventfd(&aio->iocb, group->event_fd);
 }
 
-/* The first of the batch was refused: it fails, or finds another way, and the rest is sent without it. */
+/* The first of the batch was refused: it fails, or finds another way, and the rest is sent without
+ * it. */
 static void
 refused(struct aio_group *group, int status)
 {

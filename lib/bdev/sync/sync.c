@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Blocking I/O by preadv2, pwritev2 and fdatasync: inline at the reactor's next poll, or on threads of the
- * bdev's own.
+ * Blocking I/O by preadv2, pwritev2 and fdatasync: inline at the reactor's next poll, or on threads
+ * of the bdev's own.
  *
  *   submit --workers 0--> group's queue --poll--> system call --> complete
  *   submit --workers N--> bdev's offload: system call on a worker --message--> complete

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the options come to on this kernel and device. Nothing is guessed: a ring of each kind is made, and
- * one block is read through a polled one, before a bdev relies on it.
+ * What the options come to on this kernel and device. Nothing is guessed: a ring of each kind is
+ * made, and one block is read through a polled one, before a bdev relies on it.
  */
 #include <errno.h>
 #include <sched.h>

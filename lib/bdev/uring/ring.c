@@ -2,9 +2,10 @@
 /*
  * A ring: its tables, and when the kernel is entered for it.
  *
- * A place in the submission queue taken during a turn is sent at its end, so that one io_uring_enter serves
- * everything that the turn gathered; with DEFER_TASKRUN and IOPOLL the same call fetches completions. In
- * flight is never more than the completion queue holds, so that it cannot overflow.
+ * A place in the submission queue taken during a turn is sent at its end, so that one
+ * io_uring_enter serves everything that the turn gathered; with DEFER_TASKRUN and IOPOLL the same
+ * call fetches completions. In flight is never more than the completion queue holds, so that it
+ * cannot overflow.
  */
 #include "lib/bdev/uring/ring.h"
 
@@ -120,7 +121,8 @@ uring_ring_close(struct uring_ring *ring)
 	free(ring);
 }
 
-/* Once per chunk and ring: pinning it takes the kernel a while, and may need more locked memory than allowed. */
+/* Once per chunk and ring: pinning it takes the kernel a while, and may need more locked memory
+ * than allowed. */
 static void
 chunk_register(struct uring_ring *ring, uint32_t index)
 {

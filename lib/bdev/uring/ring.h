@@ -6,8 +6,8 @@
 #include "tarn/util.h"
 
 /*
- * One ring of one reactor, with its tables of fixed buffers and files. Within lib/bdev/uring only. All
- * calls but uring_rings_describe() on the ring's own reactor.
+ * One ring of one reactor, with its tables of fixed buffers and files. Within lib/bdev/uring only.
+ * All calls but uring_rings_describe() on the ring's own reactor.
  */
 
 struct uring_io {
@@ -50,15 +50,16 @@ int uring_ring_open(const struct uring_key *key, struct uring_ring **ret_ring);
 /** Nothing is in flight. */
 void uring_ring_close(struct uring_ring *ring);
 
-/** \return the fixed-buffer index of the memory, making it known to the kernel at first use; or -1. */
+/** \return the fixed-buffer index of the memory, making it known to the kernel at first use; or -1.
+ */
 int uring_ring_buffer(struct uring_ring *ring, const void *buf, size_t length_bytes);
 /** Register a file. \return its slot, or -1: use the fd. */
 int uring_ring_file_add(struct uring_ring *ring, int fd);
 void uring_ring_file_remove(struct uring_ring *ring, int slot);
 
 /**
- * Take a place in the submission queue, for one I/O that is then in flight; it is sent at the end of the
- * turn. \return NULL: none now, wait with uring_ring_wait().
+ * Take a place in the submission queue, for one I/O that is then in flight; it is sent at the end
+ * of the turn. \return NULL: none now, wait with uring_ring_wait().
  */
 struct io_uring_sqe *uring_ring_sqe(struct uring_ring *ring);
 void uring_ring_wait(struct uring_ring *ring, struct uring_io *uio);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Making a ring. The kernel answers an unknown flag with EINVAL and does not say which, so they are dropped
- * one at a time, the youngest first, until it takes the rest.
+ * Making a ring. The kernel answers an unknown flag with EINVAL and does not say which, so they are
+ * dropped one at a time, the youngest first, until it takes the rest.
  */
 #include "lib/bdev/uring/setup.h"
 

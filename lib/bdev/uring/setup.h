@@ -6,7 +6,8 @@
 #include "tarn/reason.h"
 
 /*
- * Making a ring with all the flags that this kernel takes. Within lib/bdev/uring, and its unit test.
+ * Making a ring with all the flags that this kernel takes. Within lib/bdev/uring, and its unit
+ * test.
  */
 enum uring_flag {
 	URING_SUBMIT_ALL, /* in the order in which Linux got them: the last one is dropped first */
@@ -37,9 +38,9 @@ typedef int (*uring_init_fn)(unsigned int entries, struct io_uring *ring,
 			     struct io_uring_params *params);
 
 /**
- * Make a ring; where the kernel refuses flags, without them, dropped one at a time; where it refuses the
- * memory, a smaller one.
- * \return 0 with *ret_ring and *ret_setup, or -errno: what the kernel said without any flag.
+ * Make a ring; where the kernel refuses flags, without them, dropped one at a time; where it
+ * refuses the memory, a smaller one. \return 0 with *ret_ring and *ret_setup, or -errno: what the
+ * kernel said without any flag.
  */
 int uring_setup(const struct uring_key *key, unsigned int sq_entries, uring_init_fn init,
 		struct io_uring *ret_ring, struct uring_setup *ret_setup);

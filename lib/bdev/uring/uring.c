@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Driver uring: the table, and what one reactor's channels share: one ring for each mode in use, opened
- * when a channel first wants it. All rings of a reactor have one eventfd, which the reactor watches in its
- * sleep. A flag in the ring's memory (IORING_CQ_EVENTFD_DISABLED) keeps the kernel from writing it while the
- * reactor is awake, so that going to sleep costs no system call for the rings, and being busy none either.
- * (The ring's own fd would not do: with DEFER_TASKRUN it is readable only after the kernel was entered.)
+ * Driver uring: the table, and what one reactor's channels share: one ring for each mode in use,
+ * opened when a channel first wants it. All rings of a reactor have one eventfd, which the reactor
+ * watches in its sleep. A flag in the ring's memory (IORING_CQ_EVENTFD_DISABLED) keeps the kernel
+ * from writing it while the reactor is awake, so that going to sleep costs no system call for the
+ * rings, and being busy none either. (The ring's own fd would not do: with DEFER_TASKRUN it is
+ * readable only after the kernel was entered.)
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -95,7 +96,8 @@ ring_may_sleep_ns(struct uring_group *group, struct uring_ring *ring)
 		return TARN_SLEEP_NO;
 	if (!arm(group, ring))
 		return URING_NAP_NS;
-	/* What completed before the kernel could see that flag is seen here; what completes later wakes. */
+	/* What completed before the kernel could see that flag is seen here; what completes later
+	 * wakes. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return uring_ring_has_news(ring) ? TARN_SLEEP_NO : TARN_SLEEP_ANY;
 }

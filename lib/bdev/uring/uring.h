@@ -30,8 +30,9 @@ struct uring_channel {
 
 /* mode.c: control reactor, may block */
 /**
- * Find out what the kernel and the device let the options come to, by trying: fills the keys, setup and
- * reasons. The file is open. \return 0, or -errno with the reason: an option that is `on` cannot be.
+ * Find out what the kernel and the device let the options come to, by trying: fills the keys, setup
+ * and reasons. The file is open. \return 0, or -errno with the reason: an option that is `on`
+ * cannot be.
  */
 int uring_mode_choose(const struct tarn_bdev_file_opts *opts, struct uring_bdev *ubdev,
 		      struct tarn_reason *reason);

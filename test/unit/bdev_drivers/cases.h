@@ -3,8 +3,9 @@
 #include "test/unit/bdev_drivers/dut.h"
 
 /*
- * The tests of drivers, by list. EVERY_DRIVER (every.c) runs on each driver; FILE_DRIVER (files.c) on those
- * of files and block devices. A suite in modes.c runs a list unchanged in one mode on one medium.
+ * The tests of drivers, by list. EVERY_DRIVER (every.c) runs on each driver; FILE_DRIVER (files.c)
+ * on those of files and block devices. A suite in modes.c runs a list unchanged in one mode on one
+ * medium.
  */
 #define BLOCK 4096u
 

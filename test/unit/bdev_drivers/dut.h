@@ -7,8 +7,8 @@
 #include "test/unit/common/ut.h"
 
 /*
- * The device under test: one driver in one mode on one medium, driven by hand on the test's thread, with
- * calls that return when the I/O has completed.
+ * The device under test: one driver in one mode on one medium, driven by hand on the test's thread,
+ * with calls that return when the I/O has completed.
  */
 enum dut_medium { DUT_FILE, DUT_LOOP, DUT_RAM };
 
@@ -26,7 +26,8 @@ extern const char *dut_device; /* what the bdev is made of: the file or the loop
 /** Reactors and memory, and the medium. For setup and teardown of a suite. */
 void dut_start(const struct dut_mode *mode);
 void dut_stop(void);
-/** End the test as skipped where the medium, or the driver, cannot be had here. First in each test. */
+/** End the test as skipped where the medium, or the driver, cannot be had here. First in each test.
+ */
 void dut_need(void);
 
 /** The mode's options with the file name of the medium. */
@@ -37,7 +38,8 @@ struct tarn_channel *dut_open(void);
 struct tarn_channel *dut_open_opts(const struct tarn_bdev_file_opts *opts, bool write);
 /** Put the channel, close, delete. */
 void dut_close(void);
-/** Only create, by the mode's driver. Deletes it again on success. \return what tarn_bdev_create() did. */
+/** Only create, by the mode's driver. Deletes it again on success. \return what tarn_bdev_create()
+ * did. */
 int dut_create(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
 /** The same by tarn_bdev_create_file(); stays for dut_bdev() until dut_close(). */
 int dut_create_file(const struct tarn_bdev_file_opts *opts, struct tarn_reason *reason);
@@ -54,7 +56,8 @@ unsigned int dut_resize_count(void);
  * everything afresh, since I/O memory is not inherited.
  */
 enum dut_child { DUT_CHILD_GOOD, DUT_CHILD_BAD, DUT_CHILD_CANNOT };
-/** Run fn there, with the mode, and assert that it returns DUT_CHILD_GOOD. For suites without a setup. */
+/** Run fn there, with the mode, and assert that it returns DUT_CHILD_GOOD. For suites without a
+ * setup. */
 void dut_expect_child(const struct dut_mode *mode, enum dut_child (*fn)(void));
 /** Make a system call fail for the rest of the process. \return DUT_CHILD_GOOD or _CANNOT. */
 enum dut_child dut_forbid(int system_call, int error);

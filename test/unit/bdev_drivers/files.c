@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What files and block devices have besides: sizes that change, owners, modes, options refused by name. */
+/* What files and block devices have besides: sizes that change, owners, modes, options refused by
+ * name. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -228,7 +229,8 @@ fill_up(uint8_t *buf)
 {
 	int status = 0;
 
-	/* The write that meets the end of the space may be cut short; the one after it finds none at all. */
+	/* The write that meets the end of the space may be cut short; the one after it finds none
+	 * at all. */
 	for (unsigned int i = 0; i < 64 && status != -ENOSPC; i++) {
 		status = dut_io(TARN_IO_WRITE, buf, 64 << 10, (uint64_t)i * (64 << 10), 0);
 		CU_ASSERT(status == 0 || status == -EIO || status == -ENOSPC);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What only uring has: ring flags, fixed buffers, modes that are refused, and an io_uring that is forbidden.
+ * What only uring has: ring flags, fixed buffers, modes that are refused, and an io_uring that is
+ * forbidden.
  */
 #include <errno.h>
 #include <linux/capability.h>
