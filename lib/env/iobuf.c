@@ -66,7 +66,7 @@ static struct {
 	struct pool pools[CLASS_COUNT];
 } iobuf;
 
-static __thread struct thread_cache thread_cache __attribute__((tls_model("initial-exec")));
+static __thread struct thread_cache thread_cache;
 
 static inline uint32_t
 class_shift(uint32_t class_index)
