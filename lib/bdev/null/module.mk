@@ -1,0 +1,2 @@
+SRCS := null.c
+DEPS := lib/util lib/bdev

@@ -1,0 +1,2 @@
+SRCS := ram.c
+DEPS := lib/util lib/bdev
