@@ -49,7 +49,11 @@ struct tarn_bdev_driver {
 	 */
 	bool batch_clock;
 
-	/* Options: a copy with strings of its own, and its end; common.uuid, too, is freed by free(). */
+	/*
+	 * Options: a copy with strings of its own, and its end; common.uuid, too, is freed by free(). Without
+	 * these two, opts_bytes are copied, and common.uuid.
+	 */
+	size_t opts_bytes;
 	void *(*opts_copy)(const void *opts);
 	void (*opts_free)(void *opts);
 

@@ -171,11 +171,46 @@ check_create(const char *driver_name, const char *name, const struct tarn_bdev_c
 	return 0;
 }
 
+static void *
+opts_copy(const struct tarn_bdev_driver *driver, const void *opts)
+{
+	struct tarn_bdev_common_opts *copy;
+
+	if (driver->opts_copy != NULL)
+		return driver->opts_copy(opts);
+	copy = malloc(driver->opts_bytes);
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, opts, driver->opts_bytes);
+	if (copy->uuid != NULL) {
+		copy->uuid = strdup(copy->uuid);
+		if (copy->uuid == NULL) {
+			free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static void
+opts_free(const struct tarn_bdev_driver *driver, void *opts)
+{
+	struct tarn_bdev_common_opts *common = opts;
+
+	if (opts == NULL)
+		return;
+	if (driver->opts_free != NULL) {
+		driver->opts_free(opts);
+		return;
+	}
+	free((void *)(uintptr_t)common->uuid);
+	free(common);
+}
+
 static void
 bdev_free(struct tarn_bdev *bdev)
 {
-	if (bdev->opts != NULL)
-		bdev->driver->opts_free(bdev->opts);
+	opts_free(bdev->driver, bdev->opts);
 	pthread_mutex_destroy(&bdev->retired_lock);
 	bdev->magic = 0;
 	free(bdev->ctx);
@@ -198,7 +233,7 @@ bdev_alloc(struct tarn_bdev_driver_node *node, const char *name, const void *opt
 		TAILQ_INIT(&bdev->channels[i]);
 	tarn_strcpy(bdev->name, sizeof(bdev->name), name);
 	bdev->ctx = calloc(1, tarn_max_u64(bdev->driver->bdev_ctx_bytes, 1));
-	bdev->opts = bdev->driver->opts_copy(opts);
+	bdev->opts = opts_copy(bdev->driver, opts);
 	if (bdev->ctx == NULL || bdev->opts == NULL) {
 		bdev_free(bdev);
 		return NULL;

@@ -4,8 +4,6 @@
  * It measures the cost of everything above a driver.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tarn/bdev_driver.h"
 #include "tarn/util.h"
@@ -20,34 +18,6 @@ struct null_group {
 struct null_io {
 	struct tarn_io *next;
 };
-
-static void *
-opts_copy(const void *opts)
-{
-	const struct tarn_bdev_null_opts *from = opts;
-	struct tarn_bdev_null_opts *copy = malloc(sizeof(*copy));
-
-	if (copy == NULL)
-		return NULL;
-	*copy = *from;
-	if (from->common.uuid != NULL) {
-		copy->common.uuid = strdup(from->common.uuid);
-		if (copy->common.uuid == NULL) {
-			free(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
-static void
-opts_free(void *opts)
-{
-	struct tarn_bdev_null_opts *null = opts;
-
-	free((void *)(uintptr_t)null->common.uuid);
-	free(null);
-}
 
 static int
 check_size(const struct tarn_bdev *bdev, uint64_t size_bytes, uint32_t block_size,
@@ -144,8 +114,7 @@ static const struct tarn_bdev_driver null_driver = {
 	.group_ctx_bytes = sizeof(struct null_group),
 	.io_ctx_bytes = sizeof(struct null_io),
 	.batch_clock = true,
-	.opts_copy = opts_copy,
-	.opts_free = opts_free,
+	.opts_bytes = sizeof(struct tarn_bdev_null_opts),
 	.open = null_open,
 	.close = null_close,
 	.control = null_control,

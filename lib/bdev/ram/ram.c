@@ -5,7 +5,6 @@
  * given back by discard and write zeroes.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,34 +27,6 @@ struct ram_group {
 struct ram_io {
 	struct tarn_io *next;
 };
-
-static void *
-opts_copy(const void *opts)
-{
-	const struct tarn_bdev_ram_opts *from = opts;
-	struct tarn_bdev_ram_opts *copy = malloc(sizeof(*copy));
-
-	if (copy == NULL)
-		return NULL;
-	*copy = *from;
-	if (from->common.uuid != NULL) {
-		copy->common.uuid = strdup(from->common.uuid);
-		if (copy->common.uuid == NULL) {
-			free(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
-static void
-opts_free(void *opts)
-{
-	struct tarn_bdev_ram_opts *ram = opts;
-
-	free((void *)(uintptr_t)ram->common.uuid);
-	free(ram);
-}
 
 static int
 check_opts(const char *name, const struct tarn_bdev_ram_opts *ram, uint32_t block_size,
@@ -202,8 +173,7 @@ static const struct tarn_bdev_driver ram_driver = {
 	.bdev_ctx_bytes = sizeof(struct ram_bdev),
 	.group_ctx_bytes = sizeof(struct ram_group),
 	.io_ctx_bytes = sizeof(struct ram_io),
-	.opts_copy = opts_copy,
-	.opts_free = opts_free,
+	.opts_bytes = sizeof(struct tarn_bdev_ram_opts),
 	.open = ram_open,
 	.close = ram_close,
 	.poll = ram_poll,
