@@ -84,16 +84,16 @@ until "$bin/tarnctl" -s "$socket" framework_wait_init >/dev/null 2>&1; do
 	sleep 0.1
 done
 
-"$bin/tarnctl" -s "$socket" bdev_get_bdevs
+"$bin/tarnctl" -s "$socket" --table bdev_get_bdevs
 cat <<END
 
 tarnd is up. In another terminal:
 
-    export PATH=$bin:\$PATH
-    tarnctl -s $socket bdev_get_bdevs          # every device, in full
-    tarnctl -s $socket iostat -w 1             # what they do, every second
-    tarnctl -s $socket --help                  # every method; METHOD --help explains one
-    tarnperf --help                            # measure a device or a configuration
+    export PATH=$bin:\$PATH TARN_SOCKET=$socket
+    tarnctl bdev_get_bdevs --name NAME      # one device, in full
+    tarnctl iostat -w 1                     # what they do, every second
+    tarnctl --help                          # every method; tarnctl METHOD --help explains one
+    tarnperf --help                         # measure a device, or a configuration
 
 $([ -n "$seconds" ] && echo "It stops after $seconds s." || echo "Ctrl-C stops it.") Its files stay in $dir.
 END
