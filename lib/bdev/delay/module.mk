@@ -1,0 +1,2 @@
+SRCS := delay.c
+DEPS := lib/util lib/env lib/bdev

@@ -1,0 +1,2 @@
+SRCS := error.c inject.c
+DEPS := lib/util lib/bdev
