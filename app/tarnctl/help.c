@@ -111,6 +111,20 @@ print_names(const struct cJSON *names)
 	}
 }
 
+/* What the bounds of a field count, when it is no number. */
+static const char *
+counted(const struct cJSON *field)
+{
+	const char *type = ctl_text(field, "type");
+
+	if (type != NULL && (strcmp(type, "string") == 0 || strcmp(type, "base64") == 0)) {
+		return " bytes";
+	}
+	return type != NULL && (strcmp(type, "strings") == 0 || strcmp(type, "objects") == 0)
+		   ? " of them"
+		   : "";
+}
+
 static void
 print_range(const struct cJSON *field)
 {
@@ -124,6 +138,9 @@ print_range(const struct cJSON *field)
 		printf("; at least %s", low);
 	} else if (high != NULL) {
 		printf("; at most %s", high);
+	}
+	if (low != NULL || high != NULL) {
+		fputs(counted(field), stdout);
 	}
 	free(low);
 	free(high);

@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "app/tarnctl/ctl.h"
 #include "tarn/json.h"
 
 /*
  * Tables with one row per object and one column per name, in order of first appearance. What is nested is not
- * shown: -j is for that.
+ * shown, and on a terminal that is too narrow neither is what is 0, false or empty in every row: -j is for that.
  */
 #define COLUMN_MAX 64
 
@@ -17,6 +19,7 @@ struct column {
 	const char *name;
 	int width;
 	bool numbers; /* to the right */
+	bool telling; /* something in it is neither 0, false, null nor empty */
 };
 
 struct table {
@@ -62,7 +65,7 @@ find_column(struct table *table, const char *name)
 	if (table->count == COLUMN_MAX) {
 		return NULL;
 	}
-	table->columns[table->count] = (struct column){ name, display_width(name), true };
+	table->columns[table->count] = (struct column){ name, display_width(name), true, false };
 	return &table->columns[table->count++];
 }
 
@@ -70,6 +73,13 @@ static bool
 is_scalar(const struct cJSON *value)
 {
 	return !cJSON_IsArray(value) && !cJSON_IsObject(value);
+}
+
+static bool
+is_telling(const struct cJSON *value)
+{
+	return cJSON_IsTrue(value) || (cJSON_IsNumber(value) && value->valuedouble != 0) ||
+	       (cJSON_IsString(value) && value->valuestring[0] != '\0');
 }
 
 static void
@@ -89,6 +99,7 @@ measure_row(struct table *table, const struct cJSON *row)
 			column->width = display_width(cell);
 		}
 		column->numbers = column->numbers && cJSON_IsNumber(value);
+		column->telling = column->telling || is_telling(value);
 		free(cell);
 	}
 }
@@ -106,6 +117,27 @@ print_cell(const struct table *table, int index, const char *text)
 	}
 }
 
+static void
+fit_terminal(struct table *table)
+{
+	struct winsize size;
+	int width = 0, kept = 0;
+
+	for (int i = 0; i < table->count; i++) {
+		width += table->columns[i].width + (i == 0 ? 0 : 2);
+	}
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
+	    width <= size.ws_col) {
+		return;
+	}
+	for (int i = 0; i < table->count; i++) {
+		if (table->columns[i].telling) {
+			table->columns[kept++] = table->columns[i];
+		}
+	}
+	table->count = kept;
+}
+
 void
 ctl_print_table(const struct cJSON *array)
 {
@@ -115,6 +147,7 @@ ctl_print_table(const struct cJSON *array)
 	cJSON_ArrayForEach (row, array) {
 		measure_row(&table, row);
 	}
+	fit_terminal(&table);
 	for (int i = 0; i < table.count; i++) {
 		print_cell(&table, i, table.columns[i].name);
 	}

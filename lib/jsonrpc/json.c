@@ -2,7 +2,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,39 +143,4 @@ tarn_json_add_base64(struct cJSON *object, const char *name, const void *data, s
 	rc = jsonrpc_add(object, name, cJSON_CreateString(text));
 	free(text);
 	return rc;
-}
-
-static bool
-make_plain(struct cJSON *json)
-{
-	struct cJSON *child;
-
-	/* cJSON prints what fits an int with %d, and anything else with %g. */
-	if (cJSON_IsNumber(json) && json->valuedouble != (double)json->valueint &&
-	    json->valuedouble == floor(json->valuedouble) && fabs(json->valuedouble) < 1e18) {
-		char digits[24];
-
-		snprintf(digits, sizeof(digits), "%" PRId64, (int64_t)json->valuedouble);
-		json->valuestring = cJSON_malloc(sizeof(digits));
-		if (json->valuestring == NULL) {
-			return false;
-		}
-		memcpy(json->valuestring, digits, sizeof(digits));
-		json->type = (json->type & ~0xff) | cJSON_Raw;
-	}
-	cJSON_ArrayForEach (child, json) {
-		if (!make_plain(child)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-char *
-tarn_json_print(struct cJSON *json, bool formatted)
-{
-	if (!make_plain(json)) {
-		return NULL;
-	}
-	return formatted ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
 }

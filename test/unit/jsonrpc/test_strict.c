@@ -251,6 +251,22 @@ test_integers_of_64_bits_print_as_plain_digits(void)
 }
 
 static void
+test_formatted_json_is_two_blanks_deep_with_short_lists_on_a_line(void)
+{
+	static const char plain[] =
+	    "{\"a\":[1,\"x\",true],\"b\":[{\"c\":{}},[[]]],\"\\n\":null,\"e\":[]}";
+	static const char formatted[] =
+	    "{\n  \"a\": [1, \"x\", true],\n  \"b\": [\n    {\n      \"c\": {}\n    },\n"
+	    "    [\n      []\n    ]\n  ],\n  \"\\n\": null,\n  \"e\": []\n}";
+	struct cJSON *json = cJSON_Parse(plain);
+	char *text = tarn_json_print(json, true);
+
+	CU_ASSERT_STRING_EQUAL(text, formatted);
+	free(text);
+	cJSON_Delete(json);
+}
+
+static void
 test_text_from_elsewhere_becomes_valid_utf8(void)
 {
 	struct cJSON *json = cJSON_CreateObject();
@@ -346,6 +362,7 @@ UT_SUITE(jsonrpc_strict, NULL, NULL, UT_CASE(test_what_rfc_8259_allows_is_parsed
 	 UT_CASE(test_errors_say_line_and_column), UT_CASE(test_a_text_cut_anywhere_is_refused),
 	 UT_CASE(test_what_passes_the_scanner_is_never_refused_by_the_parser),
 	 UT_CASE(test_integers_of_64_bits_print_as_plain_digits),
+	 UT_CASE(test_formatted_json_is_two_blanks_deep_with_short_lists_on_a_line),
 	 UT_CASE(test_text_from_elsewhere_becomes_valid_utf8),
 	 UT_CASE(test_base64_is_that_of_rfc_4648),
 	 UT_CASE(test_base64_that_is_not_canonical_is_refused),
