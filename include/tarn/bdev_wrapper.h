@@ -28,6 +28,14 @@ struct tarn_wrapper_channel {
 	struct tarn_wrapped_io *free, *all;
 };
 
+/** For opts_copy and opts_free of drivers whose options begin with these two. */
+struct tarn_wrapper_opts {
+	struct tarn_bdev_common_opts common;
+	const char *base_name;
+};
+void *tarn_wrapper_opts_copy(const void *opts, size_t opts_bytes);
+void tarn_wrapper_opts_free(void *opts);
+
 /**
  * For a driver's open: open and claim the base for `bdev`, fill the limits from it.
  * \return 0, or with the reason -ENODEV (no such base), -EBUSY (it has a user) or -ENOMEM.

@@ -1,10 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What drivers share that pass I/O on to another bdev. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tarn/bdev_wrapper.h"
 #include "tarn/util.h"
+
+_Static_assert(offsetof(struct tarn_bdev_error_opts, base_name) ==
+		   offsetof(struct tarn_wrapper_opts, base_name),
+	       "the options of a wrapper begin with its base");
+_Static_assert(offsetof(struct tarn_bdev_delay_opts, base_name) ==
+		   offsetof(struct tarn_wrapper_opts, base_name),
+	       "the options of a wrapper begin with its base");
+
+void *
+tarn_wrapper_opts_copy(const void *opts, size_t opts_bytes)
+{
+	const struct tarn_wrapper_opts *from = opts;
+	struct tarn_wrapper_opts *copy = malloc(opts_bytes);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, from, opts_bytes);
+	copy->base_name = strdup(from->base_name);
+	copy->common.uuid = from->common.uuid != NULL ? strdup(from->common.uuid) : NULL;
+	if (copy->base_name == NULL || (from->common.uuid != NULL && copy->common.uuid == NULL)) {
+		tarn_wrapper_opts_free(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+void
+tarn_wrapper_opts_free(void *opts)
+{
+	struct tarn_wrapper_opts *wrapper = opts;
+
+	if (wrapper == NULL)
+		return;
+	free((void *)(uintptr_t)wrapper->base_name);
+	free((void *)(uintptr_t)wrapper->common.uuid);
+	free(wrapper);
+}
 
 static void
 base_event(struct tarn_bdev *base, enum tarn_bdev_event event, void *arg)

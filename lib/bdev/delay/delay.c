@@ -8,8 +8,6 @@
  */
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tarn/bdev_wrapper.h"
 #include "tarn/env.h"
@@ -32,32 +30,7 @@ struct delay_channel {
 static void *
 opts_copy(const void *opts)
 {
-	const struct tarn_bdev_delay_opts *from = opts;
-	struct tarn_bdev_delay_opts *copy = malloc(sizeof(*copy));
-
-	if (copy == NULL)
-		return NULL;
-	*copy = *from;
-	copy->base_name = strdup(from->base_name);
-	if (from->common.uuid != NULL)
-		copy->common.uuid = strdup(from->common.uuid);
-	if (copy->base_name == NULL || (from->common.uuid != NULL && copy->common.uuid == NULL)) {
-		free((void *)(uintptr_t)copy->base_name);
-		free((void *)(uintptr_t)copy->common.uuid);
-		free(copy);
-		return NULL;
-	}
-	return copy;
-}
-
-static void
-opts_free(void *opts)
-{
-	struct tarn_bdev_delay_opts *delay = opts;
-
-	free((void *)(uintptr_t)delay->base_name);
-	free((void *)(uintptr_t)delay->common.uuid);
-	free(delay);
+	return tarn_wrapper_opts_copy(opts, sizeof(struct tarn_bdev_delay_opts));
 }
 
 static int
@@ -263,7 +236,7 @@ static const struct tarn_bdev_driver delay_driver = {
 	.bdev_ctx_bytes = sizeof(struct delay_bdev),
 	.channel_ctx_bytes = sizeof(struct delay_channel),
 	.opts_copy = opts_copy,
-	.opts_free = opts_free,
+	.opts_free = tarn_wrapper_opts_free,
 	.open = delay_open,
 	.close = delay_close,
 	.control = delay_control,

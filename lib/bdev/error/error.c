@@ -9,8 +9,6 @@
  *	submit --short---> first half to the base --> done, with -EIO
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "lib/bdev/error/inject.h"
 #include "tarn/bdev_wrapper.h"
@@ -42,32 +40,7 @@ struct error_io {
 static void *
 opts_copy(const void *opts)
 {
-	const struct tarn_bdev_error_opts *from = opts;
-	struct tarn_bdev_error_opts *copy = malloc(sizeof(*copy));
-
-	if (copy == NULL)
-		return NULL;
-	*copy = *from;
-	copy->base_name = strdup(from->base_name);
-	if (from->common.uuid != NULL)
-		copy->common.uuid = strdup(from->common.uuid);
-	if (copy->base_name == NULL || (from->common.uuid != NULL && copy->common.uuid == NULL)) {
-		free((void *)(uintptr_t)copy->base_name);
-		free((void *)(uintptr_t)copy->common.uuid);
-		free(copy);
-		return NULL;
-	}
-	return copy;
-}
-
-static void
-opts_free(void *opts)
-{
-	struct tarn_bdev_error_opts *error = opts;
-
-	free((void *)(uintptr_t)error->base_name);
-	free((void *)(uintptr_t)error->common.uuid);
-	free(error);
+	return tarn_wrapper_opts_copy(opts, sizeof(struct tarn_bdev_error_opts));
 }
 
 static int
@@ -336,7 +309,7 @@ static const struct tarn_bdev_driver error_driver = {
 	.channel_ctx_bytes = sizeof(struct error_channel),
 	.io_ctx_bytes = sizeof(struct error_io),
 	.opts_copy = opts_copy,
-	.opts_free = opts_free,
+	.opts_free = tarn_wrapper_opts_free,
 	.open = error_open,
 	.close = error_close,
 	.control = error_control,
