@@ -47,6 +47,7 @@ enum tarn_stats_reset {
 	TARN_STATS_KEEP,
 	TARN_STATS_RESET_MAXMIN, /* minimum, maximum, queue depth maximum */
 	TARN_STATS_RESET_ALL,
+	TARN_STATS_RESET_ERRORS, /* counts of errors only */
 };
 
 /** stats is the caller's again when this is called. On the reactor that asked. */

@@ -14,6 +14,10 @@
 
 #include "lib/bdev/internal.h"
 #include "tarn/log.h"
+#include "tarn/notify.h"
+
+TARN_NOTIFY_TYPE(bdev_register)
+TARN_NOTIFY_TYPE(bdev_unregister)
 
 #define QUEUE_DEPTH_MAX 4096
 #define MAX_TRANSFER_DEFAULT (1u << 30)
@@ -263,6 +267,7 @@ tarn_bdev_create(const char *driver_name, const char *name, const void *opts,
 		goto free_bdev;
 	settle_limits(bdev);
 	TAILQ_INSERT_TAIL(&bdevs, bdev, link);
+	tarn_notify_send(&bdev_register_notify, bdev->name);
 	*ret_bdev = bdev;
 	return 0;
 
@@ -281,6 +286,7 @@ destroy(void *arg)
 	stats_sampling_free(bdev);
 	bdev->driver->close(bdev);
 	TAILQ_REMOVE(&bdevs, bdev, link);
+	tarn_notify_send(&bdev_unregister_notify, bdev->name);
 	bdev_free(bdev);
 	if (done != NULL)
 		done(done_arg, 0);

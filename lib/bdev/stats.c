@@ -111,6 +111,11 @@ reset_channel(struct tarn_channel *channel, enum tarn_stats_reset reset)
 		for (int op = 0; op < TARN_IO_OP_COUNT; op++)
 			tarn_histogram_reset(&channel->histogram[op]);
 	}
+	if (reset == TARN_STATS_RESET_ERRORS) {
+		for (int op = 0; op < TARN_IO_OP_COUNT; op++)
+			stats->op[op].error_count = 0;
+		return;
+	}
 	for (int op = 0; op < TARN_IO_OP_COUNT; op++) {
 		stats->op[op].min_latency_ns = UINT64_MAX;
 		stats->op[op].max_latency_ns = 0;
@@ -173,6 +178,8 @@ gather_rest(struct gathering *gathering)
 	}
 	if (gathering->reset == TARN_STATS_RESET_ALL)
 		memset(&bdev->retired, 0, sizeof(bdev->retired));
+	for (int op = 0; gathering->reset == TARN_STATS_RESET_ERRORS && op < TARN_IO_OP_COUNT; op++)
+		bdev->retired.op[op].error_count = 0;
 	if (gathering->reset == TARN_STATS_RESET_ALL || gathering->reset_histograms)
 		memset(bdev->retired_histogram, 0, sizeof(bdev->retired_histogram));
 	pthread_mutex_unlock(&bdev->retired_lock);
