@@ -9,8 +9,8 @@
 #include "tarn/json.h"
 
 /*
- * Many calls over one connection: a line is either a command as tarnctl takes it, or {"method": …, "params": …}.
- * Empty lines and those that start with '#' are skipped. Results come one per line.
+ * Many calls over one connection: a line is either a command as tarnctl takes it, or {"method": …,
+ * "params": …}. Empty lines and those that start with '#' are skipped. Results come one per line.
  */
 static void
 print_line(struct cJSON *result)

@@ -7,8 +7,9 @@
 #include "app/tarnctl/ctl.h"
 
 /*
- * What could stand where the cursor is: the scripts of completion.c give all words up to it, the last perhaps
- * empty, and take one candidate per line. Without a server there are fewer; nothing is ever said about it.
+ * What could stand where the cursor is: the scripts of completion.c give all words up to it, the
+ * last perhaps empty, and take one candidate per line. Without a server there are fewer; nothing is
+ * ever said about it.
  */
 static void
 offer(const char *candidate, const char *word)

@@ -9,8 +9,8 @@
 #include "tarn/json.h"
 
 /*
- * save_config and load_config on this side of the socket, so that FILE is the caller's and not the daemon's.
- * With fields (--…) they are the server's methods of these names.
+ * save_config and load_config on this side of the socket, so that FILE is the caller's and not the
+ * daemon's. With fields (--…) they are the server's methods of these names.
  */
 static bool
 is_method_call(int argc, char **argv)

@@ -7,8 +7,8 @@
 #include "tarn/jsonrpc.h"
 
 /*
- * What the files of tarnctl share. Functions that carry out a command print what went wrong themselves and
- * return the exit status; those that return bool printed it when they return false.
+ * What the files of tarnctl share. Functions that carry out a command print what went wrong
+ * themselves and return the exit status; those that return bool printed it when they return false.
  */
 struct cJSON;
 
@@ -53,13 +53,19 @@ enum ctl_exit ctl_method(struct ctl *ctl, int argc, char **argv);
 void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** The same as ctl_error(). \return CTL_USAGE. */
 enum ctl_exit ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/** Call a method. params may be NULL. \return CTL_OK with *ret_result (the caller's), or CTL_REFUSED. */
+/**
+ * Call a method. params may be NULL. \return CTL_OK with *ret_result (the caller's), or
+ * CTL_REFUSED.
+ */
 enum ctl_exit ctl_call(struct ctl *ctl, const char *method, const struct cJSON *params,
 		       struct cJSON **ret_result);
 /** Whether a server answers; prints nothing. */
 bool ctl_server_is_there(struct ctl *ctl);
 void ctl_close(struct ctl *ctl);
-/** Read a whole file, "-" being stdin. \return text for free() and its length, or NULL, having said why. */
+/**
+ * Read a whole file, "-" being stdin. \return text for free() and its length, or NULL, having said
+ * why.
+ */
 char *ctl_read_file(const char *path, size_t *ret_bytes);
 
 /* --- schema.c: what the server declares. Pointers are into ctl->schema --- */
@@ -77,10 +83,15 @@ bool ctl_flag(const struct cJSON *object, const char *name);
 
 /* --- flags.c, words.c --- */
 
-/** Make params of arguments "--field value". Takes -j and -t too. \return NULL when they are wrong. */
+/**
+ * Make params of arguments "--field value". Takes -j and -t too. \return NULL when they are wrong.
+ */
 struct cJSON *ctl_params_of_args(struct ctl *ctl, const struct cJSON *method, int argc,
 				 char **argv);
-/** Split a line as a shell does, quotes and backslashes included. \return the words, for ctl_words_free(), or NULL. */
+/**
+ * Split a line as a shell does, quotes and backslashes included. \return the words, for
+ * ctl_words_free(), or NULL.
+ */
 char **ctl_words_split(const char *line, int *ret_count);
 void ctl_words_free(char **words);
 

@@ -10,8 +10,8 @@
 #include "tarn/util.h"
 
 /*
- * Arguments into params. What a flag takes follows from the type that the server declares; whether a value is
- * within its bounds is for the server to say.
+ * Arguments into params. What a flag takes follows from the type that the server declares; whether
+ * a value is within its bounds is for the server to say.
  */
 static bool
 is_type(const struct cJSON *field, const char *type)

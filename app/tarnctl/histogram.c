@@ -11,8 +11,8 @@
 #include "tarn/util.h"
 
 /*
- * What bdev_get_histogram answers: SPDK's log-linear histogram of ticks. With granularity g, range 0 has 2^g
- * buckets of one tick; range r > 0 has 2^g buckets of 2^(r-1) ticks, from 2^(g+r-1) on.
+ * What bdev_get_histogram answers: SPDK's log-linear histogram of ticks. With granularity g, range
+ * 0 has 2^g buckets of one tick; range r > 0 has 2^g buckets of 2^(r-1) ticks, from 2^(g+r-1) on.
  */
 #define BAR_COLUMNS 50
 #define ROW_MAX 64
@@ -151,15 +151,19 @@ static void
 print_rows(const struct histogram *h)
 {
 	uint64_t rows[ROW_MAX] = { 0 }, most = 1;
-	size_t first = ROW_MAX, last = 0;
+	size_t first = 0, last = ROW_MAX - 1;
 
 	for (size_t i = 0; i < h->bucket_count; i++) {
 		size_t row = row_of(bucket_start_us(h, i));
 
 		rows[row] += h->counts[i];
 		most = tarn_max_u64(most, rows[row]);
-		first = h->counts[i] > 0 && row < first ? row : first;
-		last = h->counts[i] > 0 && row > last ? row : last;
+	}
+	while (first < last && rows[first] == 0) {
+		first++;
+	}
+	while (last > first && rows[last] == 0) {
+		last--;
 	}
 	printf("\n%12s %12s %7s\n", "from (us)", "I/Os", "%");
 	for (size_t row = first; row <= last; row++) {

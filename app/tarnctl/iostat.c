@@ -12,8 +12,8 @@
 #include "tarn/util.h"
 
 /*
- * Rates between two samples of bdev_get_iostat. The average queue is what Little's law says: time spent in
- * I/O per time. %util needs bdev_set_qd_sampling_period, and is "-" without.
+ * Rates between two samples of bdev_get_iostat. The average queue is what Little's law says: time
+ * spent in I/O per time. %util needs bdev_set_qd_sampling_period, and is "-" without.
  */
 struct opts {
 	double interval_s;

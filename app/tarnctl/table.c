@@ -10,8 +10,9 @@
 #include "tarn/json.h"
 
 /*
- * Tables with one row per object and one column per name, in order of first appearance. What is nested is not
- * shown, and on a terminal that is too narrow neither is what is 0, false or empty in every row: -j is for that.
+ * Tables with one row per object and one column per name, in order of first appearance. What is
+ * nested is not shown, and on a terminal that is too narrow neither is what is 0, false or empty in
+ * every row: -j is for that.
  */
 #define COLUMN_MAX 64
 

@@ -5,8 +5,8 @@
 #include "app/tarnctl/ctl.h"
 
 /*
- * A line split into words by the shell's rules for quotes, without its expansions. One allocation each for the
- * list and for the text of all words.
+ * A line split into words by the shell's rules for quotes, without its expansions. One allocation
+ * each for the list and for the text of all words.
  */
 struct splitter {
 	const char *in;

@@ -5,13 +5,15 @@
 #include <stdint.h>
 
 /*
- * JSON text as RFC 8259 has it, and nothing else: cJSON builds and prints the trees, a scanner of our own
- * refuses before it what cJSON would let through. No state, any thread.
+ * JSON text as RFC 8259 has it, and nothing else: cJSON builds and prints the trees, a scanner of
+ * our own refuses before it what cJSON would let through. No state, any thread.
  */
 struct cJSON;
 
 #define TARN_JSON_DEPTH_MAX 64
-/* cJSON's numbers are doubles: beyond this, two integers may be one double (RFC 8259, section 6). */
+/*
+ * cJSON's numbers are doubles: beyond this, two integers may be one double (RFC 8259, section 6).
+ */
 #define TARN_JSON_INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 struct tarn_json_error {
@@ -21,9 +23,9 @@ struct tarn_json_error {
 };
 
 /**
- * Parse exactly one JSON text, with white space around it. Refused: anything that RFC 8259 does not allow,
- * invalid UTF-8, duplicate names in an object, U+0000 and lone surrogates in strings, numbers beyond double,
- * nesting deeper than TARN_JSON_DEPTH_MAX.
+ * Parse exactly one JSON text, with white space around it. Refused: anything that RFC 8259 does not
+ * allow, invalid UTF-8, duplicate names in an object, U+0000 and lone surrogates in strings,
+ * numbers beyond double, nesting deeper than TARN_JSON_DEPTH_MAX.
  * \param text       need not end in NUL.
  * \param ret_error  may be NULL; written on -EINVAL.
  * \return 0 with *ret_json (the caller ends it with cJSON_Delete()), -EINVAL or -ENOMEM.
@@ -32,34 +34,43 @@ int tarn_json_parse(const char *text, size_t text_bytes, struct cJSON **ret_json
 		    struct tarn_json_error *ret_error);
 
 /*
- * Finds the end of one JSON text in a stream that has no framing. A structure of zeroes starts it; feed it
- * the stream's bytes, in pieces of any size.
+ * Finds the end of one JSON text in a stream that has no framing. A structure of zeroes starts it;
+ * feed it the stream's bytes, in pieces of any size.
  */
 struct tarn_json_framer {
 	uint32_t depth;
 	bool started, in_string, escaped;
 };
 /**
- * \return how many bytes of data belong to the text up to and with its end, *ret_done then being true; or
- * data_bytes with *ret_done false; or -EINVAL: what starts here is no object or array, or nests too deep.
+ * \return how many bytes of data belong to the text up to and with its end, *ret_done then being
+ * true; or data_bytes with *ret_done false; or -EINVAL: what starts here is no object or array, or
+ * nests too deep.
  */
 int64_t tarn_json_frame(struct tarn_json_framer *framer, const char *data, size_t data_bytes,
 			bool *ret_done);
 
-/* Integers of 64 bits, printed as plain digits. They are for printing: cJSON_IsNumber() is false. */
+/*
+ * Integers of 64 bits, printed as plain digits. They are for printing: cJSON_IsNumber() is false.
+ */
 struct cJSON *tarn_json_u64(uint64_t value);
 struct cJSON *tarn_json_i64(int64_t value);
-/* Add to an object. \return 0 or -ENOMEM, which the reply of the request would notice in any case. */
+/*
+ * Add to an object. \return 0 or -ENOMEM, which the reply of the request would notice in any case.
+ */
 int tarn_json_add_u64(struct cJSON *object, const char *name, uint64_t value);
 int tarn_json_add_i64(struct cJSON *object, const char *name, int64_t value);
-/** Bytes that come from elsewhere (file names, device models): what is no valid UTF-8 becomes U+FFFD. */
+/**
+ * Bytes that come from elsewhere (file names, device models): what is no valid UTF-8 becomes
+ * U+FFFD.
+ */
 int tarn_json_add_text(struct cJSON *object, const char *name, const char *value);
 int tarn_json_add_base64(struct cJSON *object, const char *name, const void *data,
 			 size_t data_bytes);
 
 /**
- * Print a tree, on one line or formatted. Integers beyond 2^31, which cJSON would print as 1.024e+15, become
- * plain digits (raw items, also in the tree). \return a string for free(), or NULL for want of memory.
+ * Print a tree, on one line or formatted. Integers beyond 2^31, which cJSON would print as
+ * 1.024e+15, become plain digits (raw items, also in the tree). \return a string for free(), or
+ * NULL for want of memory.
  */
 char *tarn_json_print(struct cJSON *json, bool formatted);
 

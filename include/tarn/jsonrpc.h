@@ -6,8 +6,9 @@
 #include "tarn/reason.h"
 
 /*
- * JSON-RPC 2.0 over a unix stream socket: the server on the control reactor, and a blocking client. Texts
- * follow each other without framing, as SPDK's clients send them. rpc.h says how methods are written.
+ * JSON-RPC 2.0 over a unix stream socket: the server on the control reactor, and a blocking client.
+ * Texts follow each other without framing, as SPDK's clients send them. rpc.h says how methods are
+ * written.
  */
 struct cJSON;
 struct tarn_rpc_server; /* Opaque. */
@@ -28,17 +29,18 @@ struct tarn_rpc_server_opts {
 };
 
 /**
- * Create the socket, with mode 0600 from its first moment, and serve it. A socket that no process serves any
- * more is replaced. opts is copied.
+ * Create the socket, with mode 0600 from its first moment, and serve it. A socket that no process
+ * serves any more is replaced. opts is copied.
  * \param ret_reason  may be NULL; on failure what failed, and what to do.
- * \return 0, -EADDRINUSE (served by a live process), -EEXIST (there is something that is no socket),
- * -ENAMETOOLONG, -ENOENT (no such folder), -EACCES, -ENOMEM or what else the system said.
+ * \return 0, -EADDRINUSE (served by a live process), -EEXIST (there is something that is no
+ * socket), -ENAMETOOLONG, -ENOENT (no such folder), -EACCES, -ENOMEM or what else the system said.
  */
 int tarn_rpc_server_start(const struct tarn_rpc_server_opts *opts,
 			  struct tarn_rpc_server **ret_server, struct tarn_reason *ret_reason);
 /**
- * Close every connection, after one attempt to send what is ready, and remove the socket. Requests that are
- * still owed an answer stay valid, and their answers go nowhere. NULL is ignored; sets *server to NULL.
+ * Close every connection, after one attempt to send what is ready, and remove the socket. Requests
+ * that are still owed an answer stay valid, and their answers go nowhere. NULL is ignored; sets
+ * *server to NULL.
  */
 void tarn_rpc_server_stop(struct tarn_rpc_server **server);
 
@@ -55,9 +57,10 @@ void tarn_rpc_server_get_stats(const struct tarn_rpc_server *server,
 
 /**
  * Connect to a server.
- * \param timeout_ms  for each call, and for connecting (tried again while nobody listens); 0: no limit, and
- *                    a single attempt to connect.
- * \return 0, or -errno with *ret_reason (may be NULL): -ENOENT or -ECONNREFUSED when no server is there.
+ * \param timeout_ms  for each call, and for connecting (tried again while nobody listens); 0: no
+ *                    limit, and a single attempt to connect.
+ * \return 0, or -errno with *ret_reason (may be NULL): -ENOENT or -ECONNREFUSED when no server is
+ * there.
  */
 int tarn_rpc_client_connect(const char *path, uint32_t timeout_ms,
 			    struct tarn_rpc_client **ret_client, struct tarn_reason *ret_reason);
@@ -72,8 +75,8 @@ struct tarn_rpc_answer {
 /**
  * Call a method and wait for its answer. params (may be NULL) stays the caller's.
  * \return 0 with *ret_answer (whatever it says; end it with tarn_rpc_answer_free()), or -errno with
- * *ret_reason: -ETIMEDOUT, -ECONNRESET (the server went away), -EBADMSG (what came is no answer), -ENOMEM.
- * After a failure the client can only be closed.
+ * *ret_reason: -ETIMEDOUT, -ECONNRESET (the server went away), -EBADMSG (what came is no answer),
+ * -ENOMEM. After a failure the client can only be closed.
  */
 int tarn_rpc_client_call(struct tarn_rpc_client *client, const char *method,
 			 const struct cJSON *params, struct tarn_rpc_answer *ret_answer,

@@ -7,9 +7,9 @@
 #include "tarn/json.h"
 
 /*
- * RPC methods, for those who write them. A method is declared once, at link time: its table of fields drives
- * decoding, error messages, save_config, tarn_get_schema, and through that tarnctl and doc/rpc.md.
- * Everything here is on the control reactor.
+ * RPC methods, for those who write them. A method is declared once, at link time: its table of
+ * fields drives decoding, error messages, save_config, tarn_get_schema, and through that tarnctl
+ * and doc/rpc.md. Everything here is on the control reactor.
  */
 struct tarn_rpc_request; /* One call that is owed exactly one reply, fail or refuse. Opaque. */
 
@@ -17,12 +17,12 @@ struct tarn_rpc_request; /* One call that is owed exactly one reply, fail or ref
 
 /* What JSON a field takes, and the C type of the member of the params structure that it goes to. */
 enum tarn_rpc_type {
-	TARN_RPC_BOOL, /* bool */
-	TARN_RPC_U32,  /* uint32_t */
-	TARN_RPC_I32,  /* int32_t */
-	TARN_RPC_U64,  /* uint64_t */
-	TARN_RPC_I64,  /* int64_t */
-	TARN_RPC_SIZE, /* uint64_t bytes: an integer, or a string as "64MiB", "64M" (1024 each), "512" */
+	TARN_RPC_BOOL,	   /* bool */
+	TARN_RPC_U32,	   /* uint32_t */
+	TARN_RPC_I32,	   /* int32_t */
+	TARN_RPC_U64,	   /* uint64_t */
+	TARN_RPC_I64,	   /* int64_t */
+	TARN_RPC_SIZE,	   /* uint64_t bytes: an integer, or a string as "64MiB", "64M", "512" */
 	TARN_RPC_DOUBLE,   /* double */
 	TARN_RPC_STRING,   /* char * or const char *; NULL when absent */
 	TARN_RPC_ENUM,	   /* an enum or int, by .names */
@@ -32,8 +32,11 @@ enum tarn_rpc_type {
 	TARN_RPC_OBJECTS,  /* struct tarn_rpc_objects, from an array of objects as .fields says */
 	TARN_RPC_JSON,	   /* struct cJSON *, any value; NULL when absent */
 	TARN_RPC_GROUP,	   /* a structure: its .fields stand here as if written out. No name */
-	TARN_RPC_INERT, /* no member: a field of SPDK's that means nothing here. Accepted when it equals
-			      .def (JSON text), refused by name otherwise; .def NULL: always refused */
+	/*
+	 * No member: a field of SPDK's that means nothing here. Accepted when it equals .def (JSON
+	 * text), refused by name otherwise; .def NULL: always refused.
+	 */
+	TARN_RPC_INERT,
 };
 
 struct tarn_rpc_bytes {
@@ -49,7 +52,10 @@ struct tarn_rpc_objects {
 	uint32_t count;
 };
 
-/* A name and the value it stands for. Lists end with a NULL name; the first name of a value is printed. */
+/*
+ * A name and the value it stands for. Lists end with a NULL name; the first name of a value is
+ * printed.
+ */
 struct tarn_rpc_name {
 	const char *name;
 	int value;
@@ -61,14 +67,15 @@ struct tarn_rpc_field {
 	size_t offset, size; /* of the member: write TARN_RPC_AT(struct x_params, member) */
 	bool required;
 	/*
-	 * Default as JSON text ("4096", "true", "\"auto\""): decoded when the field is absent, and shown. NULL: the
-	 * member keeps what the caller put there (strings, bytes, arrays and raw JSON: NULL or empty).
+	 * Default as JSON text ("4096", "true", "\"auto\""): decoded when the field is absent, and
+	 * shown. NULL: the member keeps what the caller put there (strings, bytes, arrays and raw
+	 * JSON: NULL or empty).
 	 */
 	const char *def;
 	const char *def_help; /* a default that is no value: "what the device asks for" */
 	/*
-	 * Bounds of numbers; of the bytes of strings and bytes; of the count of arrays. max 0: the type's own
-	 * (numbers), 4,096 bytes (strings), 1,024 (arrays).
+	 * Bounds of numbers; of the bytes of strings and bytes; of the count of arrays. max 0: the
+	 * type's own (numbers), 4,096 bytes (strings), 1,024 (arrays).
 	 */
 	int64_t min;
 	uint64_t max;
@@ -82,9 +89,9 @@ struct tarn_rpc_field {
 	const struct tarn_rpc_name *names;    /* ENUM */
 	const struct tarn_rpc_fields *fields; /* OBJECTS, GROUP */
 	/*
-	 * Optional members of type bool, by TARN_RPC_FLAG(struct x_params, member). given: whether the field was
-	 * there. word_flag: the field also takes the string .word instead of a number (queue_depth: "auto"),
-	 * which sets this flag and leaves the number as it was.
+	 * Optional members of type bool, by TARN_RPC_FLAG(struct x_params, member). given: whether
+	 * the field was there. word_flag: the field also takes the string .word instead of a number
+	 * (queue_depth: "auto"), which sets this flag and leaves the number as it was.
 	 */
 	const char *word;
 	size_t word_flag, given;
@@ -99,10 +106,11 @@ struct tarn_rpc_fields {
 };
 /*
  *	static const struct tarn_rpc_field cache_create_list[] = {
- *		{ "name", TARN_RPC_STRING, TARN_RPC_AT(struct cache_create_params, name), .required = true,
- *		  .min = 1, .max = 255, .help = "Name of the new cache" },
- *		{ "line_bytes", TARN_RPC_U32, TARN_RPC_AT(struct cache_create_params, line_bytes), .def = "4096",
- *		  .min = 4096, .max = 65536, .pow2 = true, .unit = "bytes", .help = "…" },
+ *		{ "name", TARN_RPC_STRING, TARN_RPC_AT(struct cache_create_params, name),
+ *		  .required = true, .min = 1, .max = 255, .help = "Name of the new cache" },
+ *		{ "line_bytes", TARN_RPC_U32, TARN_RPC_AT(struct cache_create_params, line_bytes),
+ *		  .def = "4096", .min = 4096, .max = 65536, .pow2 = true, .unit = "bytes",
+ *		  .help = "…" },
  *		{ "nowait", TARN_RPC_INERT, .def = "false" },
  *	};
  *	TARN_RPC_FIELDS(cache_create_fields, struct cache_create_params, cache_create_list);
@@ -115,8 +123,9 @@ struct tarn_rpc_fields {
 extern const struct tarn_rpc_fields tarn_rpc_no_fields;
 
 /**
- * Decode the parameters of a request (json: an object, or NULL for none) into params. Pointers in it are first
- * set to NULL; on failure it has replied with -32602 and the field's name, and they are NULL again.
+ * Decode the parameters of a request (json: an object, or NULL for none) into params. Pointers in
+ * it are first set to NULL; on failure it has replied with -32602 and the field's name, and they
+ * are NULL again.
  * \return 0 or -EINVAL or -ENOMEM: return from the handler.
  */
 int tarn_rpc_decode(struct tarn_rpc_request *req, const struct cJSON *json,
@@ -127,8 +136,8 @@ int tarn_rpc_decode_text(const struct cJSON *json, const struct tarn_rpc_fields 
 /** Free what decoding allocated and set it to NULL; also after a failed decode, also twice. */
 void tarn_rpc_params_free(const struct tarn_rpc_fields *fields, void *params);
 /**
- * The reverse of decoding, for save_config: an object that decodes to these params. Fields that are .secret,
- * inert, or NULL are left out, and with omit_defaults those that equal their .def.
+ * The reverse of decoding, for save_config: an object that decodes to these params. Fields that are
+ * .secret, inert, or NULL are left out, and with omit_defaults those that equal their .def.
  * \return the object, or NULL for want of memory.
  */
 struct cJSON *tarn_rpc_encode(const struct tarn_rpc_fields *fields, const void *params,
@@ -136,7 +145,9 @@ struct cJSON *tarn_rpc_encode(const struct tarn_rpc_fields *fields, const void *
 
 /* --- Methods --- */
 
-/** json: the call's "params", NULL when absent; owned by the caller, gone when the handler returns. */
+/**
+ * json: the call's "params", NULL when absent; owned by the caller, gone when the handler returns.
+ */
 typedef void (*tarn_rpc_handler)(struct tarn_rpc_request *req, const struct cJSON *json);
 
 /* When a method may be called. */
@@ -161,7 +172,9 @@ struct tarn_rpc_method {
 };
 void tarn_rpc_method_register(struct tarn_rpc_method *method);
 
-/* TARN_RPC_METHOD("x_create", rpc_x_create, x_create_fields, "Create an x", .result = "its name") */
+/*
+ * TARN_RPC_METHOD("x_create", rpc_x_create, x_create_fields, "Create an x", .result = "its name")
+ */
 #define TARN_RPC_METHOD(...) TARN_RPC_METHOD_AT(__COUNTER__, __VA_ARGS__)
 #define TARN_RPC_METHOD_AT(...) TARN_RPC_METHOD_ID(__VA_ARGS__)
 #define TARN_RPC_METHOD_ID(id, name_, handler_, fields_, help_, ...)                               \
@@ -175,13 +188,19 @@ void tarn_rpc_method_register(struct tarn_rpc_method *method);
 		tarn_rpc_method_register(&rpc_method_##id);                                        \
 	}
 
-/* --- Answering: exactly one of these per request, in the handler or later, on the control reactor --- */
+/*
+ * --- Answering: exactly one of these per request, in the handler or later, on the control reactor
+ * ---
+ */
 
 /** Answer with a result, which is taken over. NULL stands for want of memory and becomes -32603. */
 void tarn_rpc_reply(struct tarn_rpc_request *req, struct cJSON *result);
 void tarn_rpc_reply_true(struct tarn_rpc_request *req);
 void tarn_rpc_reply_string(struct tarn_rpc_request *req, const char *text);
-/** Answer with an error, whose code is status (-errno). Say what failed, on which object, what to do. */
+/**
+ * Answer with an error, whose code is status (-errno). Say what failed, on which object, what to
+ * do.
+ */
 void tarn_rpc_fail(struct tarn_rpc_request *req, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /** Answer that the parameters are wrong (-32602): "line_bytes: 5000 is not a power of two". */
@@ -202,13 +221,13 @@ const void *tarn_rpc_arg(const struct tarn_rpc_request *req);
 #define TARN_RPC_INVALID_STATE -1 /* SPDK's, for a method that may not be called in this state */
 
 /**
- * The outcome of a call. code 0: result is set (the callee's may be kept by cJSON_Duplicate()); otherwise
- * message. Both are gone when it returns.
+ * The outcome of a call. code 0: result is set (the callee's may be kept by cJSON_Duplicate());
+ * otherwise message. Both are gone when it returns.
  */
 typedef void (*tarn_rpc_done)(void *arg, const struct cJSON *result, int code, const char *message);
 /**
- * Call a method from within the process (config file, load_config). done runs exactly once, on the control
- * reactor, possibly before this returns. params is the caller's and may be NULL.
+ * Call a method from within the process (config file, load_config). done runs exactly once, on the
+ * control reactor, possibly before this returns. params is the caller's and may be NULL.
  */
 void tarn_rpc_invoke(const char *method, const struct cJSON *params, tarn_rpc_done done, void *arg);
 
@@ -224,5 +243,8 @@ const struct tarn_rpc_method *tarn_rpc_method_next(const struct tarn_rpc_method 
 struct cJSON *tarn_rpc_list_methods(bool current, bool include_aliases);
 /** For tarn_get_schema; lib/jsonrpc/README.md describes it. \return NULL for want of memory. */
 struct cJSON *tarn_rpc_schema(void);
-/** Assert that every declaration is sound (sizes of members, defaults that decode, examples). Once, at start. */
+/**
+ * Assert that every declaration is sound (sizes of members, defaults that decode, examples). Once,
+ * at start.
+ */
 void tarn_rpc_check_methods(void);

@@ -6,8 +6,8 @@
 #include "tarn/json.h"
 
 /*
- * Base64 (RFC 4648, section 4). Decoding takes the canonical form only, so that equal data has equal text:
- * padding is there, and bits that stand for nothing are zero.
+ * Base64 (RFC 4648, section 4). Decoding takes the canonical form only, so that equal data has
+ * equal text: padding is there, and bits that stand for nothing are zero.
  */
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

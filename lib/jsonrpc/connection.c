@@ -13,12 +13,12 @@
 #include "tarn/util.h"
 
 /*
- * Bytes of one client. Everything happens in run(): take whole texts out of what was read, carry them out, send
- * what is ready, then decide what to wait for. run() is called when the socket is ready and, by a message,
- * after an answer that came from elsewhere, so that it never nests.
+ * Bytes of one client. Everything happens in run(): take whole texts out of what was read, carry
+ * them out, send what is ready, then decide what to wait for. run() is called when the socket is
+ * ready and, by a message, after an answer that came from elsewhere, so that it never nests.
  *
- * Reading pauses while too many calls are in flight or too much output waits: the socket's own buffer then
- * holds the client back.
+ * Reading pauses while too many calls are in flight or too much output waits: the socket's own
+ * buffer then holds the client back.
  */
 #define READ_BYTES (64u * 1024)
 #define KEPT_ROOM_BYTES (256u * 1024) /* an empty queue keeps no more than this */
@@ -368,7 +368,9 @@ socket_ready(void *arg, uint32_t epoll_events)
 	struct connection *conn = arg;
 
 	read_input(conn);
-	/* Both directions are closed: epoll would say so again and again, and nobody hears answers. */
+	/*
+	 * Both directions are closed: epoll would say so again and again, and nobody hears answers.
+	 */
 	if ((epoll_events & (EPOLLHUP | EPOLLERR)) != 0 &&
 	    (conn->eof || conn->broken || is_paused(conn))) {
 		close_socket(conn);

@@ -9,8 +9,8 @@
 #include "tarn/reactor.h"
 
 /*
- * The server's inner parts: server.c accepts, connection.c moves bytes, message.c makes calls of texts and
- * texts of answers, socket.c knows about paths.
+ * The server's inner parts: server.c accepts, connection.c moves bytes, message.c makes calls of
+ * texts and texts of answers, socket.c knows about paths.
  */
 struct cJSON;
 struct connection;
@@ -53,7 +53,7 @@ struct byte_queue {
 /*
  * One client. It outlives its socket for as long as calls are owed an answer, and its server too.
  *
- *	open --- peer is gone, stalled, server stops: close_socket() ---> closed --- no call left ---> freed
+ * open -- peer gone, stalled, server stops: close_socket() --> closed -- no call left --> freed
  */
 struct connection {
 	struct tarn_rpc_server *server; /* NULL once closed */
@@ -74,7 +74,9 @@ struct connection {
 };
 /** Serve an accepted socket. Takes fd over, on success only. \return 0 or -errno. */
 int connection_start(struct tarn_rpc_server *server, int fd);
-/** Cut it off: after a last attempt to send, nothing more is read or sent. It may be freed by this. */
+/**
+ * Cut it off: after a last attempt to send, nothing more is read or sent. It may be freed by this.
+ */
 void connection_cut(struct connection *conn);
 /** Queue an answer. The tree stays the caller's. */
 void connection_send(struct connection *conn, struct cJSON *json);
@@ -83,7 +85,10 @@ void connection_call_done(struct connection *conn);
 
 /* --- message.c --- */
 
-/** Carry out one text: a request, a notification or a batch. \return false: it was no JSON, and is answered so. */
+/**
+ * Carry out one text: a request, a notification or a batch. \return false: it was no JSON, and is
+ * answered so.
+ */
 bool message_handle(struct connection *conn, const char *text, size_t text_bytes);
 /** Send an error that belongs to no request. */
 void message_send_error(struct connection *conn, int code, const char *message);

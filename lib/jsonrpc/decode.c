@@ -9,8 +9,8 @@
 #include "tarn/util.h"
 
 /*
- * Objects by tables. First nothing unknown may be there, then each field of the table is looked for; a group's
- * fields count as the table's own.
+ * Objects by tables. First nothing unknown may be there, then each field of the table is looked
+ * for; a group's fields count as the table's own.
  */
 const struct tarn_rpc_fields tarn_rpc_no_fields = { NULL, 0, 0 };
 

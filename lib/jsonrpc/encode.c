@@ -6,8 +6,8 @@
 #include "tarn/util.h"
 
 /*
- * Params structures back to objects. encode(decode(x)) decodes to the same structure: test/unit/jsonrpc
- * proves it for every type.
+ * Params structures back to objects. encode(decode(x)) decodes to the same structure:
+ * test/unit/jsonrpc proves it for every type.
  */
 static struct cJSON *
 name_of_value(const struct tarn_rpc_field *field, int value)

@@ -4,8 +4,8 @@
 #include "tarn/json.h"
 
 /*
- * Where one text of a stream ends. Only brackets and strings count here: whether it is JSON at all is for the
- * strict scanner to say, once the whole of it is there.
+ * Where one text of a stream ends. Only brackets and strings count here: whether it is JSON at all
+ * is for the strict scanner to say, once the whole of it is there.
  */
 static bool
 is_space(char c)

@@ -29,14 +29,19 @@ struct jsonrpc_error {
 /** Write the message. \return -EINVAL, so that it can end a function. */
 int jsonrpc_error_set(struct jsonrpc_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/** Put the name of what the message is about in front of it: "a: b", "a[3]: b: c". \return -EINVAL. */
+/**
+ * Put the name of what the message is about in front of it: "a: b", "a[3]: b: c". \return -EINVAL.
+ */
 int jsonrpc_error_prefix(struct jsonrpc_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* --- number.c, value.c: one value --- */
 
 bool jsonrpc_type_is_number(enum tarn_rpc_type type);
-/** Decode a value of a number type, word included. \return 0 or -EINVAL with the message, without the name. */
+/**
+ * Decode a value of a number type, word included. \return 0 or -EINVAL with the message, without
+ * the name.
+ */
 int jsonrpc_number_decode(const struct tarn_rpc_field *field, const struct cJSON *value,
 			  char *params, struct jsonrpc_error *error);
 /** The same for any type but groups and inert fields. \return 0, -EINVAL or -ENOMEM. */
@@ -61,7 +66,10 @@ jsonrpc_flag_set(char *params, size_t flag, bool value)
 
 /* --- decode.c --- */
 
-/** Decode an object by a table. \return 0, -EINVAL with a message, or -ENOMEM; then params holds nothing. */
+/**
+ * Decode an object by a table. \return 0, -EINVAL with a message, or -ENOMEM; then params holds
+ * nothing.
+ */
 int jsonrpc_object_decode(const struct cJSON *json, const struct tarn_rpc_fields *fields,
 			  char *params, struct jsonrpc_error *error);
 

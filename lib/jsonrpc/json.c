@@ -10,8 +10,8 @@
 #include "tarn/json.h"
 
 /*
- * Building trees: what cJSON does not offer. Its numbers are doubles, so integers of 64 bits are raw items,
- * which it prints as they stand.
+ * Building trees: what cJSON does not offer. Its numbers are doubles, so integers of 64 bits are
+ * raw items, which it prints as they stand.
  */
 struct cJSON *
 tarn_json_u64(uint64_t value)

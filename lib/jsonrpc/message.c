@@ -11,8 +11,9 @@
 #include "tarn/util.h"
 
 /*
- * JSON-RPC 2.0, sections 4 to 6: texts into calls, outcomes into answers. A batch is answered by one array,
- * when the last of its calls has ended; an answer is queued whatever became of the client meanwhile.
+ * JSON-RPC 2.0, sections 4 to 6: texts into calls, outcomes into answers. A batch is answered by
+ * one array, when the last of its calls has ended; an answer is queued whatever became of the
+ * client meanwhile.
  */
 #define BATCH_MAX_COUNT 4096
 
@@ -99,7 +100,10 @@ batch_finish(struct batch *batch)
 	free(batch);
 }
 
-/* Takes answer, which is NULL for notifications, and (there is nothing better to do) for want of memory. */
+/*
+ * Takes answer, which is NULL for notifications, and (there is nothing better to do) for want of
+ * memory.
+ */
 static void
 deliver(struct connection *conn, struct batch *batch, struct cJSON *answer)
 {

@@ -8,7 +8,8 @@
 #include "tarn/util.h"
 
 /*
- * The methods that were linked in, in order of name, and the state that says which of them may be called.
+ * The methods that were linked in, in order of name, and the state that says which of them may be
+ * called.
  */
 static struct tarn_rpc_method *method_list;
 static uint32_t current_state = TARN_RPC_RUNTIME;
@@ -92,7 +93,10 @@ broken(const char *method, const char *field, const char *what)
 	tarn_panic(__FILE__, __LINE__, __func__, text);
 }
 
-/* The bytes of the member that each type writes; 0: an enum or a group, which have a size of their own. */
+/*
+ * The bytes of the member that each type writes; 0: an enum or a group, which have a size of their
+ * own.
+ */
 static size_t
 type_size(enum tarn_rpc_type type)
 {

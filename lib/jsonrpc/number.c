@@ -10,8 +10,8 @@
 #include "tarn/util.h"
 
 /*
- * Numbers of fields: exact, within bounds. A value is carried as a magnitude and a sign, so that one check
- * serves every width.
+ * Numbers of fields: exact, within bounds. A value is carried as a magnitude and a sign, so that
+ * one check serves every width.
  */
 struct exact {
 	uint64_t magnitude;

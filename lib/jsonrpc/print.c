@@ -9,7 +9,8 @@
 #include "lib/jsonrpc/internal.h"
 
 /*
- * Trees to text, for people two blanks deep, with short lists on one line. Single values are cJSON's to print.
+ * Trees to text, for people two blanks deep, with short lists on one line. Single values are
+ * cJSON's to print.
  */
 #define LINE_COLUMNS 80
 

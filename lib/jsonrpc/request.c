@@ -9,8 +9,8 @@
 #include "tarn/util.h"
 
 /*
- * One call of a method, from its handler to its answer. Whoever asked (a connection, the config loader) is
- * known here only as a function to call once.
+ * One call of a method, from its handler to its answer. Whoever asked (a connection, the config
+ * loader) is known here only as a function to call once.
  */
 #define REQUEST_MAGIC UINT32_C(0x71727063)
 #define MESSAGE_BYTES 1024

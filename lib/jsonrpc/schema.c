@@ -7,8 +7,8 @@
 #include "tarn/version.h"
 
 /*
- * The declarations of all methods as JSON. What has no value is left out. README.md describes the form, and
- * tarnctl and the generator of doc/rpc.md read it.
+ * The declarations of all methods as JSON. What has no value is left out. README.md describes the
+ * form, and tarnctl and the generator of doc/rpc.md read it.
  */
 static const char *const type_names[] = {
 	[TARN_RPC_BOOL] = "bool",	[TARN_RPC_U32] = "u32",

@@ -13,8 +13,9 @@
 #include "tarn/util.h"
 
 /*
- * The socket's path. A lock on PATH.lock decides who may touch it, so that of two daemons that start at once
- * over a dead one's socket neither removes the other's. The lock ends with its process, however that ends.
+ * The socket's path. A lock on PATH.lock decides who may touch it, so that of two daemons that
+ * start at once over a dead one's socket neither removes the other's. The lock ends with its
+ * process, however that ends.
  */
 #define LISTEN_BACKLOG 128
 
@@ -42,7 +43,9 @@ lock_open(struct listen_socket *sock, struct tarn_reason *ret_reason)
 			    "path with -r",
 			    sock->path);
 		}
-		/* Whoever held it before may have removed the file between our open and our lock. */
+		/*
+		 * Whoever held it before may have removed the file between our open and our lock.
+		 */
 		if (fstat(sock->lock_fd, &held) == 0 && stat(sock->lock_path, &named) == 0 &&
 		    held.st_ino == named.st_ino && held.st_dev == named.st_dev) {
 			return 0;
@@ -122,7 +125,10 @@ bind_and_listen(struct listen_socket *sock, const struct sockaddr_un *address,
 		return tarn_reason_set(ret_reason, status, "cannot make a socket: %s",
 				       strerror(-status));
 	}
-	/* Linux gives the file the mode of the socket's own inode, less the umask: it never is wider than this. */
+	/*
+	 * Linux gives the file the mode of the socket's own inode, less the umask: it never is
+	 * wider than this.
+	 */
 	if (fchmod(sock->fd, 0600) != 0 ||
 	    bind(sock->fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
 		status = -errno;

@@ -10,11 +10,11 @@
 #include "lib/jsonrpc/internal.h"
 
 /*
- * A scanner that accepts RFC 8259 and I-JSON's (RFC 7493) exclusions, and builds nothing: cJSON builds, from
- * text that went through here. Recursive, to a fixed depth.
+ * A scanner that accepts RFC 8259 and I-JSON's (RFC 7493) exclusions, and builds nothing: cJSON
+ * builds, from text that went through here. Recursive, to a fixed depth.
  *
- * Names of all open objects lie on one stack; an object's are sorted and compared when it closes, so that
- * no input makes the search for duplicates quadratic.
+ * Names of all open objects lie on one stack; an object's are sorted and compared when it closes,
+ * so that no input makes the search for duplicates quadratic.
  */
 struct span {
 	size_t start, end; /* between the quotes */
@@ -256,7 +256,9 @@ scan_word(struct scanner *s, const char *word)
 	return 0;
 }
 
-/* The next character of a string that was found valid, with escapes resolved. \return 0 at its end. */
+/*
+ * The next character of a string that was found valid, with escapes resolved. \return 0 at its end.
+ */
 static uint32_t
 next_char(const char *text, struct span *span)
 {

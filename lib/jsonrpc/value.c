@@ -10,8 +10,8 @@
 #include "tarn/util.h"
 
 /*
- * Values that are no numbers. What a member points to is always the params structure's own copy, and a
- * member is either empty or whole: a value that fails to decode leaves it empty.
+ * Values that are no numbers. What a member points to is always the params structure's own copy,
+ * and a member is either empty or whole: a value that fails to decode leaves it empty.
  */
 #define STRING_MAX_BYTES 4096
 #define ARRAY_MAX_COUNT 1024

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bytes as JSON text: what the strict scanner lets through is parsed, printed and parsed again, and the framer
- * finds the same text whatever the pieces.
+ * Bytes as JSON text: what the strict scanner lets through is parsed, printed and parsed again, and
+ * the framer finds the same text whatever the pieces.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>

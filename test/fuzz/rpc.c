@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Params by tables: the input is one JSON object, decoded by a table of every type and, where a table takes
- * it, encoded and decoded again to the same.
+ * Params by tables: the input is one JSON object, decoded by a table of every type and, where a
+ * table takes it, encoded and decoded again to the same.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>

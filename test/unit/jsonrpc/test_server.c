@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* JSON-RPC 2.0 as clients see it: requests however they arrive, answers, bounds, clients that misbehave. */
+/*
+ * JSON-RPC 2.0 as clients see it: requests however they arrive, answers, bounds, clients that
+ * misbehave.
+ */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>

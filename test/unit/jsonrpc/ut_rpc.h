@@ -9,8 +9,8 @@
 #include "test/unit/common/ut.h"
 
 /*
- * Methods of all kinds, and a server on a reactor turned by hand, by the fake clock: what a client sent before
- * a turn is there in that turn, whatever the speed.
+ * Methods of all kinds, and a server on a reactor turned by hand, by the fake clock: what a client
+ * sent before a turn is there in that turn, whatever the speed.
  */
 struct cJSON;
 
@@ -73,7 +73,9 @@ int ut_connect(void);
 /** Send all of it, turning the server as its buffers fill. \return whether the server took it. */
 bool ut_send(int fd, const char *data, size_t data_bytes);
 bool ut_send_text(int fd, const char *text);
-/** Read until the server has nothing more to say. \return what it said; valid until called again. */
+/**
+ * Read until the server has nothing more to say. \return what it said; valid until called again.
+ */
 const char *ut_receive(int fd);
 /** Send a text and say what came back. */
 const char *ut_exchange(int fd, const char *text);
