@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+DEPS := app/tarnctl lib/jsonrpc lib/util
