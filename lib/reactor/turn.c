@@ -47,22 +47,25 @@ has_work(struct tarn_reactor *reactor)
 	return messages_pending(reactor) || reactor->deferred_first != NULL;
 }
 
-static void
-sleep_until_event(struct tarn_reactor *reactor)
+/* \return when it went on. */
+static uint64_t
+sleep_until_event(struct tarn_reactor *reactor, uint64_t now_ns)
 {
 	uint64_t for_ns = pollers_sleep_ns(reactor);
 
 	if (for_ns == TARN_SLEEP_NO)
-		return;
+		return now_ns;
 	atomic_store(&reactor->sleeping, 1);
 	if (has_work(reactor) || atomic_load(&reactors.stop_state) != STOP_NOT) {
 		atomic_store(&reactor->sleeping, 0);
-		return;
+		return now_ns;
 	}
 	reactor->stats.sleep_count++;
 	fds_sleep(reactor, for_ns);
 	atomic_store(&reactor->sleeping, 0);
 	reactor->last_sleep_ns = tarn_now_ns();
+	reactor->stats.idle_ns += reactor->last_sleep_ns - now_ns;
+	return reactor->last_sleep_ns;
 }
 
 /* Whether this reactor may end: it and all others have had a turn without work since the stop. */
@@ -105,6 +108,6 @@ reactor_loop(struct tarn_reactor *reactor)
 		}
 		if (reactors.poll_mode == TARN_POLL_ADAPTIVE &&
 		    now_ns - reactor->last_work_ns >= reactors.idle_spin_ns)
-			sleep_until_event(reactor);
+			before_ns = sleep_until_event(reactor, now_ns);
 	}
 }

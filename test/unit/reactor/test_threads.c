@@ -196,11 +196,13 @@ test_busy_mode_never_sleeps(void)
 }
 
 static int timer_count;
+static struct tarn_reactor_stats timer_stats;
 
 static int
 timer_run(void *arg)
 {
 	if (++timer_count == 3) {
+		tarn_reactor_get_stats(&timer_stats);
 		tarn_poller_unregister(arg);
 		tarn_reactors_stop(0);
 	}
@@ -220,6 +222,8 @@ test_timer_ends_the_sleep(void)
 	poller = tarn_poller_register(&opts);
 	CU_ASSERT(tarn_reactors_run() == 0);
 	CU_ASSERT(timer_count == 3);
+	/* Time asleep is idle time, also when work ended the sleep. */
+	CU_ASSERT(timer_stats.idle_ns > timer_stats.busy_ns);
 	tarn_reactors_fini();
 }
 
