@@ -60,7 +60,11 @@ if ! choose_dir; then
 	exit 1
 fi
 socket=$dir/tarn.sock
-cp "$config" "$dir/tarnd.json"
+if "$bin/tarnctl" -s "$socket" spdk_get_version >/dev/null 2>&1; then
+	echo "quickstart: a tarnd already runs in $dir: stop it, or set TARN_RUN_DIR" >&2
+	exit 1
+fi
+cp "$config" "$dir/tarnd.json" || exit 1
 [ "$direct" = yes ] || sed -i 's/\("filename": "[^"]*"\)/\1, "direct": false/' "$dir/tarnd.json"
 # The file names of the configuration are relative: to the folder in which tarnd starts.
 cd "$dir" || exit 1

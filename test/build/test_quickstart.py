@@ -21,10 +21,10 @@ class Quickstart:
     def __init__(self, folder, *arguments):
         self.folder = folder
         self.output = open(folder / "output", "w+", encoding="utf-8")
+        self.env = dict(os.environ, TARN_RUN_DIR=str(folder / "run"))
         self.process = subprocess.Popen([SCRIPT, os.path.join(BUILD, "bin"), *arguments], stdout=self.output,
                                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                        env=dict(os.environ, TARN_RUN_DIR=str(folder / "run")),
-                                        start_new_session=True)
+                                        env=self.env, start_new_session=True)
 
     def text(self):
         return (self.folder / "output").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def quickstart(tmp_path):
 
 
 def test_it_shows_a_device_of_each_driver_and_ends_by_itself(quickstart):
-    run = quickstart("1")
+    run = quickstart("0")
     assert run.process.wait(LIMIT_S) == 0, run.text()
     assert UP in run.text()
     for driver in ("uring", "aio", "sync"):
@@ -76,11 +76,23 @@ def test_it_ends_cleanly_by_signal(quickstart, number):
 
 
 def test_its_files_are_used_again(quickstart):
-    assert quickstart("1").process.wait(LIMIT_S) == 0
-    files = {path: path.stat().st_ino for path in quickstart("1").folder.glob("run/*.img")}
-    again = quickstart("1")
+    run = quickstart("0")
+    assert run.process.wait(LIMIT_S) == 0, run.text()
+    files = {path: path.stat().st_ino for path in run.folder.glob("run/*.img")}
+    assert files
+    again = quickstart("0")
     assert again.process.wait(LIMIT_S) == 0, again.text()
     assert {path: path.stat().st_ino for path in files} == files
+
+
+def test_a_second_one_in_the_same_directory_is_refused(quickstart):
+    first = quickstart()
+    first.wait_up()
+    second = subprocess.run(first.process.args, env=first.env, capture_output=True, text=True, check=False,
+                            timeout=LIMIT_S)
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert first.process.poll() is None
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
