@@ -73,9 +73,13 @@ sed -n 's/.*"filename": "\([^"]*\)".*/\1/p' tarnd.json | sort -u | while read -r
 done
 
 echo "quickstart: $bin/tarnd -c $dir/tarnd.json -r $socket"
-"$bin/tarnd" -c tarnd.json -r "$socket" &
+# In a session of its own, so that Ctrl-C reaches it once, from here: a second signal cuts it short.
+setsid "$bin/tarnd" -c tarnd.json -r "$socket" &
 tarnd=$!
-trap 'kill "$tarnd" 2>/dev/null' INT TERM HUP EXIT
+# A signal is passed on, so that tarnd finishes its I/O; it also ends a wait before its time.
+interrupted=no
+trap 'interrupted=yes; kill "$tarnd" 2>/dev/null' INT TERM HUP
+trap 'kill "$tarnd" 2>/dev/null' EXIT
 
 # It is up when it answers; an end before that is a failure that it has explained.
 until "$bin/tarnctl" -s "$socket" framework_wait_init >/dev/null 2>&1; do
@@ -105,15 +109,16 @@ END
 if [ -n "$seconds" ]; then
 	sleep "$seconds" &
 	wait -n "$!" "$tarnd"
-	kill "$tarnd" 2>/dev/null
+	[ "$interrupted" = yes ] || kill "$tarnd" 2>/dev/null
 fi
-wait "$tarnd"
-status=$?
-# A signal to this script ends the wait; the trap has passed it on, and tarnd finishes its I/O.
-while kill -0 "$tarnd" 2>/dev/null; do
+while :; do
+	interrupted=no
 	wait "$tarnd"
 	status=$?
+	if [ "$interrupted" = no ] || [ "$status" -le 128 ]; then
+		break
+	fi
 done
-trap - EXIT
+trap - EXIT # it has ended
 [ "$status" = 0 ] || echo "quickstart: tarnd ended with status $status" >&2
 exit "$status"
