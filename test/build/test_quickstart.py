@@ -37,11 +37,12 @@ class Quickstart:
             time.sleep(0.05)
 
     def close(self):
+        self.process.terminate()  # which it passes on to tarnd
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+            self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.output.close()
 
 
