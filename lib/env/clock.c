@@ -51,13 +51,30 @@ kernel_now_ns(void)
 #if defined(__x86_64__)
 
 static inline uint64_t
-tsc_now_ns(void)
+ns_of_tsc(uint64_t tsc)
 {
-	/* Not ordered against loads before it: that would cost as much again, for a few nanoseconds. */
-	uint64_t ticks = __rdtsc() - env_clock.base_tsc;
+	uint64_t ticks = tsc - env_clock.base_tsc;
 
 	return env_clock.base_ns +
 	       (uint64_t)(((unsigned __int128)ticks * env_clock.mult) >> MULT_SHIFT);
+}
+
+static inline uint64_t
+tsc_now_ns(void)
+{
+	unsigned int cpu;
+
+	/*
+	 * RDTSCP waits for the loads before it, RDTSC does not: a thread that had just read another one's
+	 * time could then, by up to some microseconds of waiting for that cache line, read an earlier one.
+	 */
+	return ns_of_tsc(__rdtscp(&cpu));
+}
+
+static inline uint64_t
+tsc_now_unordered_ns(void)
+{
+	return ns_of_tsc(__rdtsc());
 }
 
 static bool
@@ -67,6 +84,9 @@ tsc_trusted(void)
 	char source[64] = "";
 	FILE *file;
 
+	/* RDTSCP is there. */
+	if (!__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) || (edx & (1u << 27)) == 0)
+		return false;
 	/* Intel SDM volume 3, "Invariant TSC": bit 8 of EDX. */
 	if (!__get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) || (edx & (1u << 8)) == 0)
 		return false;
@@ -129,6 +149,12 @@ tsc_now_ns(void)
 	return kernel_now_ns();
 }
 
+static inline uint64_t
+tsc_now_unordered_ns(void)
+{
+	return kernel_now_ns();
+}
+
 static bool
 tsc_trusted(void)
 {
@@ -163,6 +189,14 @@ tarn_now_ns(void)
 	if (source == CLOCK_SOURCE_FAKE)
 		return atomic_load_explicit(&env_clock.fake_ns, memory_order_relaxed);
 	return kernel_now_ns();
+}
+
+uint64_t
+tarn_now_unordered_ns(void)
+{
+	uint32_t source = atomic_load_explicit(&env_clock.source, memory_order_relaxed);
+
+	return tarn_likely(source == CLOCK_SOURCE_TSC) ? tsc_now_unordered_ns() : tarn_now_ns();
 }
 
 void

@@ -124,6 +124,49 @@ env_iobuf_fini(void)
 	iobuf.size_bytes = 0;
 }
 
+/* Under the pool's lock; all of the chunk's buffers are in the pool. */
+static void
+pool_shrink(struct pool *pool, struct chunk *chunk)
+{
+	TAILQ_REMOVE(&pool->chunks, chunk, link);
+	pool->free_count -= chunk->free_count;
+	chunk->kind = CHUNK_KIND_NONE;
+	env_chunks_put(tarn_iomem_chunk_addr((uint32_t)(chunk - iobuf.chunks)), 1);
+}
+
+/*
+ * Return the spare chunks of all pools to the region. A pool that is in use, perhaps by this thread, is
+ * passed over: waiting for it could be a deadlock.
+ */
+static void
+release_spares(void)
+{
+	for (uint32_t i = 0; i < CLASS_COUNT; i++) {
+		uint32_t buf_count = CHUNK_PAGE_COUNT >> i;
+		struct pool *pool = &iobuf.pools[i];
+		struct chunk *chunk, *next;
+
+		if (pthread_mutex_trylock(&pool->lock) != 0)
+			continue;
+		TARN_TAILQ_FOREACH_SAFE (chunk, &pool->chunks, link, next) {
+			if (chunk->free_count == buf_count)
+				pool_shrink(pool, chunk);
+		}
+		pthread_mutex_unlock(&pool->lock);
+	}
+}
+
+static uint8_t *
+chunks_get(uint32_t count)
+{
+	uint8_t *addr = env_chunks_get(count);
+
+	if (addr != NULL)
+		return addr;
+	release_spares();
+	return env_chunks_get(count);
+}
+
 /* Under the pool's lock. */
 static bool
 pool_grow(struct pool *pool, uint32_t class_index)
@@ -132,7 +175,7 @@ pool_grow(struct pool *pool, uint32_t class_index)
 	struct chunk *chunk;
 	uint8_t *addr;
 
-	addr = env_chunks_get(1);
+	addr = chunks_get(1);
 	if (addr == NULL)
 		return false;
 	ASAN_POISON_MEMORY_REGION(addr, TARN_IOMEM_CHUNK_BYTES);
@@ -183,10 +226,7 @@ pool_give(struct pool *pool, uint32_t class_index, void *buf)
 	/* One spare chunk stays, so that a user at the edge does not take and return one all the time. */
 	if (chunk->free_count < buf_count || pool->free_count < 2 * buf_count)
 		return;
-	TAILQ_REMOVE(&pool->chunks, chunk, link);
-	pool->free_count -= buf_count;
-	chunk->kind = CHUNK_KIND_NONE;
-	env_chunks_put(tarn_iomem_chunk_addr((uint32_t)(chunk - iobuf.chunks)), 1);
+	pool_shrink(pool, chunk);
 }
 
 static bool __attribute__((noinline)) cache_fill(uint32_t class_index)
@@ -228,7 +268,7 @@ run_get(size_t length_bytes)
 	if (length_bytes > iobuf.size_bytes)
 		return NULL;
 	count = tarn_align_up(length_bytes, TARN_IOMEM_CHUNK_BYTES) >> TARN_IOMEM_CHUNK_SHIFT;
-	addr = env_chunks_get((uint32_t)count);
+	addr = chunks_get((uint32_t)count);
 	if (addr == NULL)
 		return NULL;
 	chunk = &iobuf.chunks[(addr - iobuf.base) >> TARN_IOMEM_CHUNK_SHIFT];

@@ -3,4 +3,3 @@ SRCS := crc32c.c histogram.c log.c notify.c panic.c reason.c string.c
 DEPS := include
 PKGS := libisal
 LDLIBS := -lm
-LDLIBS := -lm
