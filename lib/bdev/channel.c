@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/bdev/internal.h"
+#include "tarn/env.h"
 
 /* --- Groups --- */
 
@@ -56,17 +57,34 @@ group_poll(void *arg)
 	return count;
 }
 
+/* What waits for tokens alone need not be tried before there are some. */
+static uint64_t
+stalled_may_sleep_ns(const struct tarn_group *group)
+{
+	const struct tarn_channel *channel;
+	uint64_t until_ns = UINT64_MAX;
+	uint64_t now_ns;
+
+	TAILQ_FOREACH (channel, &group->channels, group_link) {
+		if (channel->stalled)
+			until_ns = tarn_min_u64(until_ns, channel->qos_until_ns);
+	}
+	now_ns = tarn_now_ns();
+	return until_ns > now_ns ? until_ns - now_ns : TARN_SLEEP_NO;
+}
+
 static uint64_t
 group_may_sleep_ns(void *arg)
 {
 	struct tarn_group *group = arg;
+	uint64_t sleep_ns = TARN_SLEEP_ANY;
 
-	if (group->stalled_count != 0)
-		return TARN_SLEEP_NO;
-	if (group->inflight_count == 0)
-		return TARN_SLEEP_ANY;
-	return group->driver->may_sleep_ns != NULL ? group->driver->may_sleep_ns(group)
-						   : TARN_SLEEP_NO;
+	if (group->inflight_count != 0)
+		sleep_ns = group->driver->may_sleep_ns != NULL ? group->driver->may_sleep_ns(group)
+							       : TARN_SLEEP_NO;
+	if (group->stalled_count != 0 && sleep_ns != TARN_SLEEP_NO)
+		sleep_ns = tarn_min_u64(sleep_ns, stalled_may_sleep_ns(group));
+	return sleep_ns;
 }
 
 void
@@ -257,6 +275,7 @@ channel_set_limits(struct tarn_channel *channel)
 	channel->writable = channel->desc->write && !limits->read_only;
 	channel->depth_limit = channel->bdev->queue_depth;
 	channel->background_limit = channel->bdev->background_depth;
+	qos_attach(channel);
 	for (int op = 0; op < TARN_IO_OP_COUNT; op++) {
 		if (limits->support[op] == TARN_IO_NATIVE)
 			channel->direct_ops |= 1u << op;

@@ -75,10 +75,13 @@ struct tarn_channel {
 	bool fua;
 	bool batch_clock;
 	bool stalled;
+	struct bdev_qos *qos; /* NULL: no limits */
 	/* Slots. */
 	uint32_t inflight_count, background_count; /* with a slot */
 	uint32_t depth_limit, background_limit;
+	uint32_t full_count; /* I/Os that found depth_limit reached; wraps */
 	struct tarn_io_list waiting, waiting_background;
+	uint64_t qos_until_ns; /* what waits has no tokens before; 0: it is not for these */
 	/* Until the end of the turn. */
 	struct tarn_io_list plugged, settled;
 	uint32_t plugged_count;
@@ -104,6 +107,26 @@ struct tarn_bdev_desc {
 	TAILQ_ENTRY(tarn_bdev_desc) link;
 };
 
+/* The token buckets of tarn_bdev_set_qos(); see qos.c. */
+enum qos_limit { QOS_RW_IOS, QOS_RW_BYTES, QOS_READ_BYTES, QOS_WRITE_BYTES, QOS_LIMIT_COUNT };
+
+struct qos_bucket {
+	atomic_uint_fast64_t token_cost; /* 0: no limit */
+	atomic_uint_fast64_t spent;	 /* the time until which its tokens are */
+};
+
+struct bdev_qos {
+	struct qos_bucket bucket[QOS_LIMIT_COUNT];
+	uint64_t base_ns; /* times count from here; written before `limited` ever is */
+	atomic_bool limited;
+	/* The control reactor's. */
+	struct tarn_bdev_qos limits;
+	bool visiting, again;
+	/* The visit's, which is at one reactor at a time. */
+	uint32_t visit_index;
+	struct tarn_msg msg;
+};
+
 struct tarn_bdev {
 	uint64_t magic;
 	char name[TARN_BDEV_NAME_MAX + 1];
@@ -127,7 +150,7 @@ struct tarn_bdev {
 	struct tarn_msg delete_msg, gone_msg;
 	bool histogram_enabled;
 	struct bdev_sampling *sampling;
-	struct bdev_qos *qos;
+	struct bdev_qos qos;
 	TAILQ_ENTRY(tarn_bdev) link;
 
 	struct channel_list channels[TARN_REACTOR_COUNT_MAX]; /* each its reactor's */
@@ -173,6 +196,15 @@ struct io_child *child_get(struct tarn_group *group);
 void child_put(struct tarn_group *group, struct io_child *child);
 /** Note that a channel has waiting I/O that only time, or another reactor, can set going again. */
 void channel_stall(struct tarn_channel *channel);
+
+/* qos.c */
+/**
+ * Take tokens for an I/O of a channel with limits; on false there are none before qos_until_ns.
+ * Flushes need none, the parts of a split I/O pay once.
+ */
+bool qos_take(struct tarn_channel *channel, const struct tarn_io *io);
+/** Let a channel look at its bdev's limits, or not where there are none. */
+void qos_attach(struct tarn_channel *channel);
 
 /* stats.c */
 void stats_start(struct tarn_channel *channel);

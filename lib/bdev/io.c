@@ -66,11 +66,20 @@ slot_free(const struct tarn_channel *channel, bool background)
 static void
 wait_for_slot(struct tarn_channel *channel, struct tarn_io *io, bool background)
 {
+	struct tarn_io_list *list = background ? &channel->waiting_background : &channel->waiting;
+
 	set_state(io, IO_WAITING);
 	channel->stats.wait_count++;
-	TAILQ_INSERT_TAIL(background ? &channel->waiting_background : &channel->waiting, io, link);
+	if (channel->inflight_count >= channel->depth_limit)
+		channel->full_count++;
+	/* A flush does not wait for the tokens of others. */
+	if (tarn_unlikely(channel->qos != NULL && io->op == TARN_IO_FLUSH))
+		TAILQ_INSERT_HEAD(list, io, link);
+	else
+		TAILQ_INSERT_TAIL(list, io, link);
 	/* Without anything in flight no completion would come to give it a slot. */
-	if (channel->inflight_count == 0 || tarn_reactor_congested(channel->group->reactor))
+	if (channel->inflight_count == 0 || channel->qos_until_ns != 0 ||
+	    tarn_reactor_congested(channel->group->reactor))
 		channel_stall(channel);
 }
 
@@ -81,8 +90,11 @@ io_admit(struct tarn_channel *channel, struct tarn_io *io)
 	bool first = TAILQ_EMPTY(&channel->waiting) &&
 		     (!background || TAILQ_EMPTY(&channel->waiting_background));
 
+	if (tarn_unlikely(channel->qos != NULL && io->op == TARN_IO_FLUSH))
+		first = true;
 	if (tarn_likely(first && slot_free(channel, background) &&
-			!tarn_reactor_congested(channel->group->reactor)))
+			!tarn_reactor_congested(channel->group->reactor)) &&
+	    tarn_likely(channel->qos == NULL || qos_take(channel, io)))
 		take_slot(channel, io);
 	else
 		wait_for_slot(channel, io, background);
@@ -91,18 +103,23 @@ io_admit(struct tarn_channel *channel, struct tarn_io *io)
 static struct tarn_io *
 next_waiting(struct tarn_channel *channel)
 {
-	struct tarn_io *io = TAILQ_FIRST(&channel->waiting);
+	struct tarn_io_list *list = &channel->waiting;
+	bool background = false;
+	struct tarn_io *io;
 
-	if (io != NULL && slot_free(channel, false)) {
-		TAILQ_REMOVE(&channel->waiting, io, link);
-		return io;
+	if (TAILQ_EMPTY(list)) {
+		list = &channel->waiting_background;
+		background = true;
 	}
-	io = TAILQ_FIRST(&channel->waiting_background);
-	if (io != NULL && slot_free(channel, true)) {
-		TAILQ_REMOVE(&channel->waiting_background, io, link);
-		return io;
+	io = TAILQ_FIRST(list);
+	if (io == NULL || !slot_free(channel, background))
+		return NULL;
+	if (tarn_unlikely(channel->qos != NULL) && !qos_take(channel, io)) {
+		channel_stall(channel);
+		return NULL;
 	}
-	return NULL;
+	TAILQ_REMOVE(list, io, link);
+	return io;
 }
 
 uint32_t
@@ -111,6 +128,7 @@ io_drain(struct tarn_channel *channel)
 	struct tarn_io *io;
 	uint32_t count = 0;
 
+	channel->qos_until_ns = 0;
 	if (tarn_reactor_congested(channel->group->reactor)) {
 		channel_stall(channel);
 		return 0;
@@ -133,10 +151,10 @@ io_finish(struct tarn_io *io, int status)
 
 	if (tarn_likely(group->polling && channel->batch_clock)) {
 		if (group->poll_ns == 0)
-			group->poll_ns = tarn_now_ns();
+			group->poll_ns = tarn_now_unordered_ns();
 		now_ns = group->poll_ns;
 	} else {
-		now_ns = tarn_now_ns();
+		now_ns = tarn_now_unordered_ns();
 	}
 	set_state(io, IO_IDLE);
 	stats_complete(channel, io, status, now_ns);
@@ -237,7 +255,7 @@ submit(struct tarn_channel *channel, struct tarn_io *io)
 	tarn_assert(io->state == IO_IDLE && channel->group->reactor == tarn_reactor_self());
 	io->channel = channel;
 	io->internal = IO_KIND_USER;
-	io->submit_ns = tarn_now_ns();
+	io->submit_ns = tarn_now_unordered_ns();
 	if (++stats->queue_depth > stats->queue_depth_max)
 		stats->queue_depth_max = stats->queue_depth;
 	status = check(channel, io);
