@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fio and tarnperf with the same load, and what each says of it."""
+import json
+import subprocess
+
+ENGINES = {
+    # tarn's driver: fio's engine, and what makes it fast
+    "uring": ["io_uring", "--fixedbufs", "--registerfiles"],
+    "aio": ["libaio"],
+    "sync": ["psync"],
+}
+
+
+class ToolError(Exception):
+    pass
+
+
+def run_json(command):
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ToolError(f"{' '.join(command)}: {result.stderr.strip() or result.stdout.strip()}")
+    return json.loads(result.stdout[result.stdout.index("{"):])
+
+
+def fio(path, load, cpu, seconds):
+    """fio at its best for tarn's purpose: offsets without a map, data not touched, and batches at depth."""
+    engine = ENGINES[load["driver"]]
+    command = [
+        "fio", "--name=bench", f"--filename={path}", "--direct=1", f"--rw={load['rw']}", f"--bs={load['block']}",
+        f"--iodepth={load['depth']}", f"--ioengine={engine[0]}", *engine[1:], "--time_based",
+        f"--runtime={seconds}", "--ramp_time=200ms", f"--cpus_allowed={cpu}", "--norandommap",
+        "--scramble_buffers=0", "--output-format=json",
+    ]
+    if load["depth"] >= 8 and load["driver"] != "sync":
+        command += [f"--iodepth_batch_submit={load['depth'] // 4}", "--iodepth_batch_complete_min=1",
+                    f"--iodepth_batch_complete_max={load['depth']}"]
+    job = run_json(command)["jobs"][0]
+    side = job["read" if load["rw"].endswith("read") else "write"]
+    busy_us = (job["usr_cpu"] + job["sys_cpu"]) / 100 * side["runtime"] * 1000
+    return {
+        "iops": side["iops"],
+        "cpu_us": busy_us / max(side["total_ios"], 1),
+        "p99_us": side["clat_ns"].get("percentile", {}).get("99.000000", 0) / 1000,
+    }
+
+
+def tarnperf(build, path, load, cpu, seconds, *options):
+    command = [
+        f"{build}/bin/tarnperf", "--driver", load["driver"], "--rw", load["rw"], "--block-size", str(load["block"]),
+        "--depth", str(load["depth"]), "--cpus", str(cpu), "--time", str(seconds), "--warmup", "200ms",
+        "--destroy-data", "--quiet", "--json", *options,
+    ]
+    if path is not None:
+        command.append(path)
+    result = run_json(command)
+    side = result["read" if load["rw"].endswith("read") else "write"]
+    return {
+        "iops": result["iops"],
+        "cpu_us": result["cpu"]["us_per_io"],
+        "p99_us": side["latency_us"]["p99"],
+        "mean_us": side["latency_us"]["mean"],
+    }
