@@ -44,10 +44,11 @@ rpc_bdev_error_create(struct tarn_rpc_request *req, const struct cJSON *json)
 TARN_RPC_METHOD(
     "bdev_error_create", rpc_bdev_error_create, error_fields,
     "Create a bdev that passes I/O on, except where bdev_error_inject_error says otherwise",
-    .result = "name of the bdev", .example = "{\"base_name\": \"ram0\"}")
+    .result = "name of the bdev", .alias = "construct_error_bdev",
+    .example = "{\"base_name\": \"ram0\"}")
 TARN_RPC_METHOD("bdev_error_delete", rpc_bdev_driver_delete, rpc_name_fields,
 		"Delete a bdev of bdev_error_create", .result = "true",
-		.example = "{\"name\": \"EE_ram0\"}", .arg = "error")
+		.alias = "delete_error_bdev", .example = "{\"name\": \"EE_ram0\"}", .arg = "error")
 
 /* Beside the operations: end every injection. */
 #define INJECT_CLEAR (-2)
@@ -157,6 +158,7 @@ rpc_bdev_error_inject_error(struct tarn_rpc_request *req, const struct cJSON *js
 TARN_RPC_METHOD("bdev_error_inject_error", rpc_bdev_error_inject_error, inject_fields,
 		"Make coming I/O of an error bdev fail, hang or return wrong data",
 		.details = "Injections are not part of save_config.", .result = "true",
+		.alias = "bdev_inject_error",
 		.example =
 		    "{\"name\": \"EE_ram0\", \"io_type\": \"read\", \"error_type\": \"failure\", "
 		    "\"num\": 1}")

@@ -100,7 +100,7 @@ TARN_RPC_METHOD("bdev_uring_create", rpc_bdev_file_create, file_fields,
 		.arg = "uring")
 TARN_RPC_METHOD("bdev_aio_create", rpc_bdev_file_create, file_fields,
 		"Create a bdev on a file or block device by Linux AIO", .details = FILE_DETAILS,
-		.result = "name of the bdev",
+		.result = "name of the bdev", .alias = "construct_aio_bdev",
 		.example = "{\"name\": \"disk1\", \"filename\": \"disk1.img\"}", .arg = "aio")
 TARN_RPC_METHOD("bdev_sync_create", rpc_bdev_file_create, file_fields,
 		"Create a bdev on a file or block device by blocking system calls",
@@ -112,7 +112,7 @@ TARN_RPC_METHOD("bdev_uring_delete", rpc_bdev_driver_delete, rpc_name_fields,
 		"Delete a bdev of bdev_uring_create", .result = "true",
 		.example = "{\"name\": \"disk0\"}", .arg = "uring")
 TARN_RPC_METHOD("bdev_aio_delete", rpc_bdev_driver_delete, rpc_name_fields,
-		"Delete a bdev of bdev_aio_create", .result = "true",
+		"Delete a bdev of bdev_aio_create", .result = "true", .alias = "delete_aio_bdev",
 		.example = "{\"name\": \"disk1\"}", .arg = "aio")
 TARN_RPC_METHOD("bdev_sync_delete", rpc_bdev_driver_delete, rpc_name_fields,
 		"Delete a bdev of bdev_sync_create", .result = "true",

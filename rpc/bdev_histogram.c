@@ -65,6 +65,7 @@ rpc_bdev_enable_histogram(struct tarn_rpc_request *req, const struct cJSON *json
 }
 TARN_RPC_METHOD("bdev_enable_histogram", rpc_bdev_enable_histogram, enable_fields,
 		"Begin or stop a histogram of a bdev's latencies", .result = "true",
+		.alias = "enable_bdev_histogram",
 		.example = "{\"name\": \"ram0\", \"enable\": true}")
 
 struct histogram_params {
@@ -157,4 +158,4 @@ TARN_RPC_METHOD(
     .details = "Buckets are those of SPDK's histogram: 2^granularity for each power of two of "
 	       "ticks, and a tick is a nanosecond.",
     .result = "{histogram: base64 of little-endian 64-bit counts, granularity, tsc_rate, …}",
-    .example = "{\"name\": \"ram0\"}")
+    .alias = "get_bdev_histogram", .example = "{\"name\": \"ram0\"}")

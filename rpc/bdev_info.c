@@ -321,4 +321,4 @@ TARN_RPC_METHOD(
     .details =
 	"driver_specific says what the driver does and why; tarn holds what SPDK has no "
 	"place for. With a timeout it waits for the name; without, an unknown name is an error.",
-    .result = "an array of objects", .example = "{}")
+    .result = "an array of objects", .alias = "get_bdevs", .example = "{}")

@@ -302,7 +302,7 @@ TARN_RPC_METHOD(
     .details = "A tick is a nanosecond. With per_channel the answer has channels instead of bdevs, "
 	       "each with the thread_id of thread_get_stats.",
     .result = "{tick_rate, ticks, bdevs: [{name, bytes_read, num_read_ops, …}]}",
-    .example = "{\"percentiles\": true}")
+    .alias = "get_bdevs_iostat", .example = "{\"percentiles\": true}")
 
 struct reset_params {
 	char *name;

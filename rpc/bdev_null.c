@@ -56,10 +56,10 @@ TARN_RPC_METHOD("bdev_null_create", rpc_bdev_null_create, null_fields,
 		"Create a bdev without a medium",
 		.details = "Writes go nowhere and reads leave the buffer as it is: to measure what "
 			   "everything else costs.",
-		.result = "name of the bdev",
+		.result = "name of the bdev", .alias = "construct_null_bdev",
 		.example = "{\"name\": \"null0\", \"num_blocks\": 262144, \"block_size\": 4096}")
 TARN_RPC_METHOD("bdev_null_delete", rpc_bdev_driver_delete, rpc_name_fields,
-		"Delete a bdev of bdev_null_create", .result = "true",
+		"Delete a bdev of bdev_null_create", .result = "true", .alias = "delete_null_bdev",
 		.example = "{\"name\": \"null0\"}", .arg = "null")
 
 struct resize_params {

@@ -12,6 +12,8 @@ static const struct tarn_rpc_field options_list[] = {
 	  .help = "SPDK's; see tarnd --iomem-bytes" },
 	{ "bdev_io_cache_size", TARN_RPC_INERT, .def = "256", .help = "SPDK's" },
 	{ "bdev_auto_examine", TARN_RPC_INERT, .def = "true", .help = "SPDK's" },
+	{ "small_buf_pool_size", TARN_RPC_INERT, .def = "8191", .help = "SPDK's, older" },
+	{ "large_buf_pool_size", TARN_RPC_INERT, .def = "1023", .help = "SPDK's, older" },
 	{ "iobuf_small_cache_size", TARN_RPC_INERT, .def = "128", .help = "SPDK's" },
 	{ "iobuf_large_cache_size", TARN_RPC_INERT, .def = "16", .help = "SPDK's" },
 };
@@ -30,7 +32,8 @@ rpc_bdev_set_options(struct tarn_rpc_request *req, const struct cJSON *json)
 TARN_RPC_METHOD("bdev_set_options", rpc_bdev_set_options, options_fields,
 		"Set options of all bdevs: SPDK's, none of which has a meaning here",
 		.details = "Each is accepted at SPDK's default, so that its configurations load.",
-		.result = "true", .example = "{}", .states = TARN_RPC_ALWAYS)
+		.result = "true", .alias = "set_bdev_options", .example = "{}",
+		.states = TARN_RPC_ALWAYS)
 
 static void
 rpc_bdev_wait_for_examine(struct tarn_rpc_request *req, const struct cJSON *json)
@@ -44,7 +47,7 @@ TARN_RPC_METHOD(
     "bdev_wait_for_examine", rpc_bdev_wait_for_examine, tarn_rpc_no_fields,
     "Wait until new bdevs have been looked at",
     .details = "A create method answers when its bdev is ready, so this answers at once.",
-    .result = "true", .example = "{}")
+    .result = "true", .alias = "wait_for_examine", .example = "{}")
 
 static void
 rpc_bdev_examine(struct tarn_rpc_request *req, const struct cJSON *json)
@@ -131,6 +134,7 @@ rpc_bdev_set_qos_limit(struct tarn_rpc_request *req, const struct cJSON *json)
 TARN_RPC_METHOD(
     "bdev_set_qos_limit", rpc_bdev_set_qos_limit, qos_fields,
     "Limit I/O of a bdev by number or bytes per second", .result = "true",
+    .alias = "set_bdev_qos_limit",
     .example = "{\"name\": \"ram0\", \"rw_ios_per_sec\": 20000, \"r_mbytes_per_sec\": 100}")
 
 struct sampling_params {
@@ -169,4 +173,5 @@ TARN_RPC_METHOD(
     "bdev_set_qd_sampling_period", rpc_bdev_set_qd_sampling_period, sampling_fields,
     "Sample the queue depth of a bdev, for queue_depth, io_time and weighted_io_time in "
     "bdev_get_iostat",
-    .result = "true", .example = "{\"name\": \"ram0\", \"period\": 10000}")
+    .result = "true", .alias = "set_bdev_qd_sampling_period",
+    .example = "{\"name\": \"ram0\", \"period\": 10000}")

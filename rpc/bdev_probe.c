@@ -66,14 +66,32 @@ add_fastest(struct cJSON *object, const char *name, const struct tarn_bdev_probe
 	cJSON_AddStringToObject(fastest, "mode", report->result[index].mode);
 }
 
-static void
-probe_done(void *arg, int status, const struct tarn_bdev_probe_report *report)
+/* Who waits for the probe to end; there is one at a time. */
+static struct {
+	bool running;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+} current;
+
+void
+rpc_bdev_probe_stop(void (*done)(void *arg), void *arg)
 {
-	struct tarn_rpc_request *req = arg;
+	if (!current.running) {
+		done(arg);
+		return;
+	}
+	current.stopped = done;
+	current.stopped_arg = arg;
+	tarn_bdev_probe_cancel();
+}
+
+static void
+probe_reply(struct tarn_rpc_request *req, int status, const struct tarn_bdev_probe_report *report)
+{
 	struct cJSON *object, *results;
 
 	if (status != 0) {
-		tarn_rpc_fail(req, status, "bdev_probe: the measurement did not end");
+		tarn_rpc_fail(req, status, "bdev_probe: the daemon ends before it has measured");
 		return;
 	}
 	object = cJSON_CreateObject();
@@ -89,6 +107,15 @@ probe_done(void *arg, int status, const struct tarn_bdev_probe_report *report)
 }
 
 static void
+probe_done(void *arg, int status, const struct tarn_bdev_probe_report *report)
+{
+	probe_reply(arg, status, report);
+	current.running = false;
+	if (current.stopped != NULL)
+		current.stopped(current.stopped_arg);
+}
+
+static void
 rpc_bdev_probe(struct tarn_rpc_request *req, const struct cJSON *json)
 {
 	struct tarn_bdev_probe_opts params = { 0 };
@@ -100,6 +127,8 @@ rpc_bdev_probe(struct tarn_rpc_request *req, const struct cJSON *json)
 	rc = tarn_bdev_probe(&params, probe_done, req, &reason);
 	if (rc != 0)
 		tarn_rpc_fail(req, rc, "%s", reason.text);
+	else
+		current.running = true;
 	tarn_rpc_params_free(&probe_fields, &params);
 }
 TARN_RPC_METHOD(

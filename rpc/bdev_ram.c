@@ -57,11 +57,11 @@ rpc_bdev_malloc_create(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("bdev_malloc_create", rpc_bdev_malloc_create, malloc_fields,
 		"Create a bdev in memory", .details = "Its contents end with it.",
-		.result = "name of the bdev",
+		.result = "name of the bdev", .alias = "construct_malloc_bdev",
 		.example = "{\"name\": \"ram0\", \"num_blocks\": 1024, \"block_size\": 4096}")
 TARN_RPC_METHOD("bdev_malloc_delete", rpc_bdev_driver_delete, rpc_name_fields,
 		"Delete a bdev of bdev_malloc_create", .result = "true",
-		.example = "{\"name\": \"ram0\"}", .arg = "ram")
+		.alias = "delete_malloc_bdev", .example = "{\"name\": \"ram0\"}", .arg = "ram")
 
 static void
 malloc_to_params(const struct tarn_bdev *bdev, const struct tarn_bdev_info *info, void *arg)

@@ -57,6 +57,8 @@ save_create(struct cJSON *array, struct tarn_bdev *bdev, const struct tarn_bdev_
 	if (type != NULL && type->fields == rpc_bdev_uring.fields) {
 		const struct tarn_bdev_file_opts *opts = tarn_bdev_opts(bdev);
 
+		if (opts->shared)
+			return 0; /* of a probe that runs */
 		if (opts->requested_driver != NULL)
 			type = type_find(opts->requested_driver);
 	}

@@ -46,8 +46,8 @@ rpc_framework_get_subsystems(struct tarn_rpc_request *req, const struct cJSON *j
 }
 TARN_RPC_METHOD("framework_get_subsystems", rpc_framework_get_subsystems, tarn_rpc_no_fields,
 		"List the subsystems of a configuration, in order of dependency",
-		.result = "an array of {subsystem, depends_on}", .example = "{}",
-		.states = TARN_RPC_ALWAYS)
+		.result = "an array of {subsystem, depends_on}", .alias = "get_subsystems",
+		.example = "{}", .states = TARN_RPC_ALWAYS)
 
 static struct cJSON *
 subsystem_config(const struct rpc_subsystem *subsystem)
@@ -94,7 +94,8 @@ rpc_framework_get_config(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("framework_get_config", rpc_framework_get_config, get_fields,
 		"Give the calls that bring a subsystem back as it is now",
-		.result = "an array of {method, params}", .example = "{\"name\": \"bdev\"}")
+		.result = "an array of {method, params}", .alias = "get_subsystem_config",
+		.example = "{\"name\": \"bdev\"}")
 
 static void
 rpc_save_config(struct tarn_rpc_request *req, const struct cJSON *json)

@@ -29,8 +29,8 @@ rpc_rpc_get_methods(struct tarn_rpc_request *req, const struct cJSON *json)
 		tarn_rpc_reply(req, tarn_rpc_list_methods(params.current, params.include_aliases));
 }
 TARN_RPC_METHOD("rpc_get_methods", rpc_rpc_get_methods, methods_fields, "List the methods",
-		.result = "an array of names", .example = "{\"current\": true}",
-		.states = TARN_RPC_ALWAYS)
+		.result = "an array of names", .alias = "get_rpc_methods",
+		.example = "{\"current\": true}", .states = TARN_RPC_ALWAYS)
 
 static void
 rpc_spdk_get_version(struct tarn_rpc_request *req, const struct cJSON *json)
@@ -51,8 +51,8 @@ rpc_spdk_get_version(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("spdk_get_version", rpc_spdk_get_version, tarn_rpc_no_fields,
 		"Tell the version of this daemon, under the name that SPDK's clients ask for",
-		.result = "{version, fields: {major, minor, patch, suffix}}", .example = "{}",
-		.states = TARN_RPC_ALWAYS)
+		.result = "{version, fields: {major, minor, patch, suffix}}",
+		.alias = "get_spdk_version", .example = "{}", .states = TARN_RPC_ALWAYS)
 
 static const struct tarn_rpc_name signal_names[] = {
 	{ "SIGINT", SIGINT }, { "SIGTERM", SIGTERM }, { "SIGQUIT", SIGQUIT },
@@ -78,7 +78,7 @@ rpc_spdk_kill_instance(struct tarn_rpc_request *req, const struct cJSON *json)
 	kill(getpid(), params.sig_name);
 }
 TARN_RPC_METHOD("spdk_kill_instance", rpc_spdk_kill_instance, kill_fields,
-		"Send this daemon a signal", .result = "true",
+		"Send this daemon a signal", .result = "true", .alias = "kill_instance",
 		.example = "{\"sig_name\": \"SIGTERM\"}", .states = TARN_RPC_ALWAYS)
 
 static void
@@ -91,7 +91,8 @@ rpc_framework_start_init(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("framework_start_init", rpc_framework_start_init, tarn_rpc_no_fields,
 		"Go on with a start that --wait-for-rpc held: load the configuration file",
-		.result = "true, when the daemon runs", .example = "{}", .states = TARN_RPC_STARTUP)
+		.result = "true, when the daemon runs", .alias = "start_subsystem_init",
+		.example = "{}", .states = TARN_RPC_STARTUP)
 
 static void
 rpc_framework_wait_init(struct tarn_rpc_request *req, const struct cJSON *json)
@@ -103,4 +104,4 @@ rpc_framework_wait_init(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("framework_wait_init", rpc_framework_wait_init, tarn_rpc_no_fields,
 		"Wait until the daemon runs: its configuration is loaded", .result = "true",
-		.example = "{}", .states = TARN_RPC_ALWAYS)
+		.alias = "wait_subsystem_init", .example = "{}", .states = TARN_RPC_ALWAYS)

@@ -98,3 +98,5 @@ void rpc_start_wait(struct tarn_rpc_request *req);
 
 /** End every bdev_get_bdevs that waits for a name. */
 void rpc_bdev_waits_cancel(void);
+/** End a bdev_probe that runs, then, or at once when none does, done(arg). */
+void rpc_bdev_probe_stop(void (*done)(void *arg), void *arg);

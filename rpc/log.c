@@ -61,17 +61,21 @@ static enum tarn_log_level (*const get_print_level)(void) = tarn_log_get_print_l
 
 TARN_RPC_METHOD("log_set_level", rpc_log_set_level, level_fields,
 		"Set the level up to which log lines are made", .result = "true",
-		.example = "{\"level\": \"NOTICE\"}", .states = TARN_RPC_ALWAYS, .arg = &set_level)
+		.alias = "set_log_level", .example = "{\"level\": \"NOTICE\"}",
+		.states = TARN_RPC_ALWAYS, .arg = &set_level)
 TARN_RPC_METHOD("log_get_level", rpc_log_get_level, tarn_rpc_no_fields,
 		"Tell the level up to which log lines are made", .result = "its name",
-		.example = "{}", .states = TARN_RPC_ALWAYS, .arg = &get_level)
+		.alias = "get_log_level", .example = "{}", .states = TARN_RPC_ALWAYS,
+		.arg = &get_level)
 TARN_RPC_METHOD("log_set_print_level", rpc_log_set_level, level_fields,
 		"Set the level up to which log lines are printed to standard error",
-		.result = "true", .example = "{\"level\": \"NOTICE\"}", .states = TARN_RPC_ALWAYS,
+		.result = "true", .alias = "set_log_print_level",
+		.example = "{\"level\": \"NOTICE\"}", .states = TARN_RPC_ALWAYS,
 		.arg = &set_print_level)
 TARN_RPC_METHOD("log_get_print_level", rpc_log_get_level, tarn_rpc_no_fields,
 		"Tell the level up to which log lines are printed", .result = "its name",
-		.example = "{}", .states = TARN_RPC_ALWAYS, .arg = &get_print_level)
+		.alias = "get_log_print_level", .example = "{}", .states = TARN_RPC_ALWAYS,
+		.arg = &get_print_level)
 
 struct flag_params {
 	char *flag;
@@ -104,10 +108,12 @@ TARN_RPC_METHOD(
     "log_set_flag", rpc_log_switch_flag, flag_fields, "Make a component's debug lines",
     .result = "true",
     .details = "They also need a level of INFO or DEBUG: log_set_level, log_set_print_level.",
-    .example = "{\"flag\": \"all\"}", .states = TARN_RPC_ALWAYS, .arg = &flag_on)
+    .alias = "set_log_flag", .example = "{\"flag\": \"all\"}", .states = TARN_RPC_ALWAYS,
+    .arg = &flag_on)
 TARN_RPC_METHOD("log_clear_flag", rpc_log_switch_flag, flag_fields,
 		"Make a component's debug lines no more", .result = "true",
-		.example = "{\"flag\": \"all\"}", .states = TARN_RPC_ALWAYS, .arg = &flag_off)
+		.alias = "clear_log_flag", .example = "{\"flag\": \"all\"}",
+		.states = TARN_RPC_ALWAYS, .arg = &flag_off)
 
 static void
 rpc_log_get_flags(struct tarn_rpc_request *req, const struct cJSON *json)
@@ -126,5 +132,5 @@ rpc_log_get_flags(struct tarn_rpc_request *req, const struct cJSON *json)
 }
 TARN_RPC_METHOD("log_get_flags", rpc_log_get_flags, tarn_rpc_no_fields,
 		"List the log flags and whether each is on",
-		.result = "an object of true and false by name", .example = "{}",
-		.states = TARN_RPC_ALWAYS)
+		.result = "an object of true and false by name", .alias = "get_log_flags",
+		.example = "{}", .states = TARN_RPC_ALWAYS)

@@ -22,8 +22,8 @@ rpc_notify_get_types(struct tarn_rpc_request *req, const struct cJSON *json)
 	tarn_rpc_reply(req, result);
 }
 TARN_RPC_METHOD("notify_get_types", rpc_notify_get_types, tarn_rpc_no_fields,
-		"List the kinds of events", .result = "an array of names", .example = "{}",
-		.states = TARN_RPC_ALWAYS)
+		"List the kinds of events", .result = "an array of names",
+		.alias = "get_notification_types", .example = "{}", .states = TARN_RPC_ALWAYS)
 
 struct notifications_params {
 	uint64_t id, max;
@@ -68,5 +68,5 @@ TARN_RPC_METHOD(
     "Read events: what happened to which object",
     .details = "Ask again with the last id plus one. Ids have no gaps, so that a first id above "
 	       "the one asked for tells how many were missed.",
-    .result = "an array of {type, ctx, id}, oldest first", .example = "{\"id\": 0, \"max\": 10}",
-    .states = TARN_RPC_ALWAYS)
+    .result = "an array of {type, ctx, id}, oldest first", .alias = "get_notifications",
+    .example = "{\"id\": 0, \"max\": 10}", .states = TARN_RPC_ALWAYS)

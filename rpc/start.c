@@ -71,7 +71,7 @@ add_wait(struct tarn_rpc_request *req)
 
 /* --- Starting --- */
 
-static void remove_last(void *arg, int status);
+static void remove_devices(void *arg);
 
 static void
 loaded(void *arg, int status, const char *error)
@@ -80,7 +80,7 @@ loaded(void *arg, int status, const char *error)
 	daemon_life.loading = false;
 	if (daemon_life.life == LIFE_STOPPING) {
 		answer_waits(-ESHUTDOWN, "the daemon ends");
-		remove_last(NULL, 0);
+		rpc_bdev_probe_stop(remove_devices, NULL);
 		return;
 	}
 	if (status == 0)
@@ -155,15 +155,22 @@ remove_last(void *arg, int status)
 		daemon_life.stopped(daemon_life.stopped_arg);
 }
 
+static void
+remove_devices(void *arg)
+{
+	remove_last(arg, 0);
+}
+
 void
 tarn_framework_stop(void (*done)(void *arg), void *arg)
 {
 	set_life(LIFE_STOPPING);
+	tarn_rpc_set_state(TARN_RPC_STARTUP); /* nothing new is begun */
 	daemon_life.stopped = done;
 	daemon_life.stopped_arg = arg;
 	rpc_bdev_waits_cancel();
 	if (daemon_life.loading)
 		return; /* loaded() goes on */
 	answer_waits(-ESHUTDOWN, "the daemon ends");
-	remove_last(NULL, 0);
+	rpc_bdev_probe_stop(remove_devices, NULL);
 }

@@ -138,6 +138,8 @@ tell_memory(void)
 		tarn_notice("I/O memory is in ordinary pages: %s", info.reason);
 }
 
+static const char cpu_hint[] = "; --cpumask must name CPUs that this process may run on";
+
 static int
 run(struct tarnd *tarnd)
 {
@@ -152,15 +154,14 @@ run(struct tarnd *tarnd)
 	tell_memory();
 	rc = tarn_reactors_init(&tarnd->opts.reactor);
 	if (rc != 0) {
-		tarn_error("reactors: %s", strerror(-rc));
+		tarn_error("reactors: %s%s", strerror(-rc), rc == -EINVAL ? cpu_hint : "");
 		tarn_env_fini();
 		return EXIT_FAILURE;
 	}
 	tarn_msg_send(tarn_reactor_get(0), &first, begin, tarnd);
 	rc = tarn_reactors_run();
 	if (rc < 0)
-		tarn_error("reactors: %s; --cpumask must name CPUs that this process may run on",
-			   strerror(-rc));
+		tarn_error("reactors: %s%s", strerror(-rc), rc == -EINVAL ? cpu_hint : "");
 	tarn_reactors_fini();
 	tarn_env_fini();
 	return rc < 0 ? EXIT_FAILURE : rc;

@@ -52,3 +52,8 @@ typedef void (*tarn_bdev_probe_cb)(void *arg, int status,
  */
 int tarn_bdev_probe(const struct tarn_bdev_probe_opts *opts, tarn_bdev_probe_cb cb, void *arg,
 		    struct tarn_reason *ret_reason);
+/**
+ * End the probe that runs, if one does, as soon as its reads in flight have completed and its
+ * device is removed: its callback then gets -ECANCELED. Control reactor.
+ */
+void tarn_bdev_probe_cancel(void);

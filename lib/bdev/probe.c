@@ -58,6 +58,7 @@ struct probe {
 	uint64_t block_count;
 	/* The phase. */
 	bool deep;
+	bool cancelled;
 	uint32_t inflight_count;
 	uint64_t from_ns, end_ns, last_ns, read_count, latency_ns, cpu_ns;
 	uint64_t random;
@@ -131,7 +132,7 @@ finish(struct probe *probe)
 	running = NULL;
 	probe->report.fastest = fastest(&probe->report, true);
 	probe->report.fastest_single = fastest(&probe->report, false);
-	probe->cb(probe->cb_arg, 0, &probe->report);
+	probe->cb(probe->cb_arg, probe->cancelled ? -ECANCELED : 0, &probe->report);
 	probe_free(probe);
 }
 
@@ -139,7 +140,7 @@ static void
 next_candidate(struct probe *probe)
 {
 	probe->report.count++;
-	if (probe->report.count < tarn_array_count(candidates))
+	if (probe->report.count < tarn_array_count(candidates) && !probe->cancelled)
 		candidate_start(probe);
 	else
 		finish(probe);
@@ -236,7 +237,7 @@ phase_end(struct probe *probe)
 		figures->mean_latency_ns = probe->latency_ns / probe->read_count;
 		figures->cpu_ns_per_io = (process_cpu_ns() - probe->cpu_ns) / probe->read_count;
 	}
-	if (!probe->deep && result->status == 0)
+	if (!probe->deep && result->status == 0 && !probe->cancelled)
 		phase_start(probe, true);
 	else
 		candidate_end(probe);
@@ -311,7 +312,22 @@ candidate_start(struct probe *probe)
 static void
 start(void *arg)
 {
-	candidate_start(arg);
+	struct probe *probe = arg;
+
+	if (probe->cancelled)
+		finish(probe);
+	else
+		candidate_start(probe);
+}
+
+void
+tarn_bdev_probe_cancel(void)
+{
+	tarn_assert(tarn_on_control_reactor());
+	if (running == NULL)
+		return;
+	running->cancelled = true;
+	running->end_ns = 0; /* each read in flight is the last of its slot */
 }
 
 static int
