@@ -91,7 +91,7 @@ run: deps-build
 
 # --- Tests ---
 
-.PHONY: check unit test-bins lint fuzz fuzz-bins bench
+.PHONY: check unit test-bins lint format fuzz fuzz-bins bench
 ## make check      install what is missing, build, and run every test: unit, system, lint's, build's
 check: deps-check
 	@$(MAKE) --no-print-directory test-bins
@@ -108,6 +108,12 @@ test-bins: all $(UNIT_BINS)
 lint:
 	@scripts/lint/lint.py
 
+## make format     clang-format, and comments wrapped (FILES=...; default: all)
+format: FILES ?= $(shell git ls-files '*.c' '*.h')
+format:
+	@clang-format-14 -i $(FILES)
+	@scripts/lint/reflow.py $(FILES)
+
 ## make fuzz       run each fuzzer for a minute (FUZZ_SECONDS=N, FUZZ=NAME)
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(FUZZERS)
@@ -118,7 +124,7 @@ fuzz-bins: $(FUZZ_BINS)
 
 ## make bench      compare with fio and print ratios (BENCH=ARGUMENTS)
 bench: deps-bench
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all bench-bins
 	@test/bench/run --build $(B) $(BENCH)
 
 # --- Compiling and linking ---
@@ -155,6 +161,7 @@ $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(
 	$(LIBTARN))))
 
 -include $(ALL_OBJS:.o=.d)
+-include test/bench/bench.mk
 
 # --- Installing ---
 

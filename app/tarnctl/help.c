@@ -27,7 +27,12 @@ static const char usage[] =
     "--no-field; '-' and '_' are the same. Lists: repeat the field, or give a JSON array.\n"
     "--params JSON (or @FILE, or - for stdin) gives fields as they go over the wire.\n"
     "\n"
-    "Exit status: 0; 1 when the server refused, or there is none; 2 for wrong usage.\n";
+    "Exit status: 0; 1 when the server refused, or there is none; 2 for wrong usage.\n"
+    "\n"
+    "Examples:\n"
+    "  tarnctl bdev_get_bdevs\n"
+    "  tarnctl -s ./tarn.sock bdev_malloc_create --name ram0 --num_blocks 16384\n"
+    "  tarnctl iostat -w 1 uring0\n";
 
 #define NAME_COLUMNS 30
 

@@ -68,9 +68,9 @@ int tarn_bdev_create(const char *driver_name, const char *name, const void *opts
 		     struct tarn_bdev **ret_bdev, struct tarn_reason *ret_reason);
 struct tarn_bdev_file_opts;
 /**
- * Create a device of one of the file drivers (uring, aio, sync). With opts->fallback the drivers after the
- * one named are tried in that order where it fails; tarn_bdev_describe() then says which was asked for and
- * why it is not that one. Control reactor.
+ * Create a device of one of the file drivers (uring, aio, sync). With opts->fallback the drivers
+ * after the one named are tried in that order where it fails; tarn_bdev_describe() then says which
+ * was asked for and why it is not that one. Control reactor.
  * \return as tarn_bdev_create(); where all fail, the first one's status and reason.
  */
 int tarn_bdev_create_file(const char *driver_name, const char *name,
@@ -139,7 +139,9 @@ struct tarn_bdev_info {
 	uint32_t buffer_align;	      /* bytes: addresses of buffers are multiples of it */
 	uint32_t max_transfer_bytes;  /* larger I/O is split */
 	uint32_t queue_depth;	      /* per channel; more waits in lib/bdev */
-	uint32_t background_depth;    /* of these, background I/O may have */
+	uint32_t queue_depth_now;     /* with queue_depth_auto: what was chosen last */
+	bool queue_depth_auto;
+	uint32_t background_depth; /* of these, background I/O may have */
 	uint32_t open_count;
 	bool read_only, write_cache, rotational, removing;
 	enum tarn_io_support support[TARN_IO_OP_COUNT];
@@ -201,7 +203,10 @@ struct tarn_io {
 	uint64_t submit_ns;
 	int status;
 	uint32_t pending_count; /* children of a split I/O in flight */
-	uint64_t done_bytes;	/* of a split I/O: handed to children so far */
+	union {
+		uint64_t done_bytes; /* of a split I/O: handed to children so far */
+		uint64_t booked;     /* of others: when its tokens are there; 0: not asked yet */
+	};
 	struct tarn_io *parent;
 	TAILQ_ENTRY(tarn_io) link;
 	/* The driver's own, from submit to tarn_io_complete(). */

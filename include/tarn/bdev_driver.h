@@ -44,14 +44,14 @@ struct tarn_bdev_driver {
 	size_t io_ctx_bytes; /* at most TARN_IO_DRIVER_BYTES */
 
 	/*
-	 * All completions that one poll finds were there when it began: they share one reading of the clock.
-	 * Not for drivers that do the work itself in poll.
+	 * All completions that one poll finds were there when it began: they share one reading of
+	 * the clock. Not for drivers that do the work itself in poll.
 	 */
 	bool batch_clock;
 
 	/*
-	 * Options: a copy with strings of its own, and its end; common.uuid, too, is freed by free(). Without
-	 * these two, opts_bytes are copied, and common.uuid.
+	 * Options: a copy with strings of its own, and its end; common.uuid, too, is freed by
+	 * free(). Without these two, opts_bytes are copied, and common.uuid.
 	 */
 	size_t opts_bytes;
 	void *(*opts_copy)(const void *opts);

@@ -54,8 +54,8 @@ enum tarn_stats_reset {
 typedef void (*tarn_bdev_stats_cb)(void *arg, int status);
 
 /**
- * Gather (stats NULL: only reset), and reset as asked in the same visit so that nothing is lost between.
- * Control reactor. The bdev is held until cb. status 0 or -ENOMEM.
+ * Gather (stats NULL: only reset), and reset as asked in the same visit so that nothing is lost
+ * between. Control reactor. The bdev is held until cb. status 0 or -ENOMEM.
  */
 void tarn_bdev_get_stats(struct tarn_bdev *bdev, enum tarn_stats_reset reset, bool with_histograms,
 			 struct tarn_bdev_stats *stats, tarn_bdev_stats_cb cb, void *arg);

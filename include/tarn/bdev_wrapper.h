@@ -3,8 +3,9 @@
 #include "tarn/bdev_driver.h"
 
 /*
- * What drivers that pass I/O on to another bdev (error, delay) share: they claim their base, have its size
- * and limits, go when it goes, and pass on through I/Os of their channel's own. For drivers.
+ * What drivers that pass I/O on to another bdev (error, delay) share: they claim their base, have
+ * its size and limits, go when it goes, and pass on through I/Os of their channel's own. For
+ * drivers.
  */
 struct tarn_wrapper {
 	struct tarn_bdev *bdev;

@@ -18,8 +18,8 @@
  */
 uint64_t tarn_now_ns(void);
 /**
- * The same for a third less, where it is compared with this thread's own readings only: against those of
- * other threads it may be some microseconds early. For what is measured at every I/O.
+ * The same for a third less, where it is compared with this thread's own readings only: against
+ * those of other threads it may be some microseconds early. For what is measured at every I/O.
  */
 uint64_t tarn_now_unordered_ns(void);
 /**

@@ -3,8 +3,8 @@
 #include <stdint.h>
 
 /*
- * Events for control scripts: what happened to which object, in a bounded ring with running numbers, which
- * notify_get_types and notify_get_notifications read. Any thread.
+ * Events for control scripts: what happened to which object, in a bounded ring with running
+ * numbers, which notify_get_types and notify_get_notifications read. Any thread.
  */
 #define TARN_NOTIFY_RING_COUNT 1024
 #define TARN_NOTIFY_OBJECT_MAX 256 /* bytes of an object's name with its NUL; longer ones are cut */
@@ -26,7 +26,10 @@ void tarn_notify_type_register(struct tarn_notify_type *type);
 /** Iterate over the kinds in order of name: NULL gives the first, NULL comes after the last. */
 const struct tarn_notify_type *tarn_notify_type_next(const struct tarn_notify_type *type);
 
-/** Tell that it happened to `object`. Never waits for memory or a reader: the oldest event makes room. */
+/**
+ * Tell that it happened to `object`. Never waits for memory or a reader: the oldest event makes
+ * room.
+ */
 void tarn_notify_send(const struct tarn_notify_type *type, const char *object);
 
 struct tarn_notify_event {

@@ -24,7 +24,7 @@ enum tarn_poll_mode {
 struct tarn_reactor_opts {
 	cpu_set_t cpus; /* one reactor for each; empty: one, on the first CPU allowed */
 	enum tarn_poll_mode poll_mode;
-	uint32_t idle_spin_us; /* how long to go on polling without work; 0: the default of 50 */
+	uint32_t idle_spin_us; /* the longest to poll without work; 0: the default of 100 */
 	/* messages a reactor's ring holds, a power of two; 0: the default of 4096 */
 	uint32_t ring_size;
 	bool unpinned; /* tests: do not pin threads to CPUs */

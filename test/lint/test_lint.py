@@ -85,9 +85,11 @@ OFFENCES = [
     ("licence", "scripts/hello.sh", "#!/bin/sh\necho hello\n", "no SPDX line"),
     ("links", "lib/bdev/README.md", "See [it](../nothing.md).\n", "links to ../nothing.md"),
     ("note", "lib/env/env.c", SPDX + "/* TO" + "DO: more */\n", "do it, or write down why not"),
-    ("public-header", "include/tarn/env.h", SPDX + "#pragma once\nbool tarn_env_ready(void);\n", "include/tarn/env.h:1"),
+    ("public-header", "include/tarn/env.h", SPDX + "#pragma once\nbool tarn_env_ready(void);\n",
+     "include/tarn/env.h:1"),
     ("public-header", "include/tarn/env.h", SPDX + "struct tarn_env {\n\tint count;\n};\n", "include/tarn/env.h:1"),
-    ("public-include", "include/tarn/env.h", SPDX + '#pragma once\n#include "tarn/bdev.h"\n', "not stand below lib/env"),
+    ("public-include", "include/tarn/env.h", SPDX + '#pragma once\n#include "tarn/bdev.h"\n',
+     "not stand below lib/env"),
     ("python", "scripts/hello.py", MK + "import os\n", "'os' imported but unused"),
     ("python", "scripts/hello.py", MK + "print(\n", "scripts/hello.py:2"),
     ("readme", "lib/nbd/nbd.c", SPDX, "lib/nbd:1: no README.md"),
@@ -128,3 +130,25 @@ def test_every_check_has_an_offence():
     listed = lint(".", "--list").stdout.split()
     planted = {offence[0] for offence in OFFENCES} | {"machine-path"}
     assert set(listed) == planted
+
+
+REFLOW = os.path.join(os.path.dirname(LINT), "reflow.py")
+LONG = "word " * 30
+
+
+def test_reflow_wraps_prose_and_leaves_drawings_and_code_alone(tmp_path):
+    source = tmp_path / "x.c"
+    drawing = "/*\n *   ONE --" + "-" * 100 + "--> TWO\n */\n"
+    code = 'const char *text = "' + LONG + '"; /* behind code */\n'
+    fields = f"/*\n * \\param x  {LONG}\n *   {LONG}\n * \\return y\n */\n"
+    source.write_text(f"/* {LONG}*/\n" + drawing + code + fields)
+    subprocess.run([sys.executable, REFLOW, str(source)], check=True)
+    text = source.read_text()
+    assert drawing in text and code in text
+    assert " * \\return y\n" in text
+    assert text.count("word") == 30 * 4
+    prose = text.replace(drawing, "").replace(code, "").splitlines()
+    assert max(len(line) for line in prose) <= 100
+    once = text
+    subprocess.run([sys.executable, REFLOW, str(source)], check=True)
+    assert source.read_text() == once
