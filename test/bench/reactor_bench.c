@@ -31,6 +31,7 @@ struct bench {
 	struct tarn_msg stream[STREAM];
 	uint64_t stream_count, stream_ns;
 	uint32_t stream_left;
+	struct tarn_reactor_stats stats;
 };
 
 static struct bench bench;
@@ -44,6 +45,7 @@ stream_back(void *arg)
 		tarn_msg_send(bench.far, arg, stream_there, arg);
 	else if (--bench.stream_left == 0) {
 		bench.stream_ns = tarn_now_ns() - bench.stream_ns;
+		tarn_reactor_get_stats(&bench.stats);
 		tarn_reactors_stop(0);
 	}
 }
@@ -118,7 +120,6 @@ int
 main(int argc, char **argv)
 {
 	struct tarn_reactor_opts opts = { .poll_mode = TARN_POLL_ADAPTIVE };
-	struct tarn_reactor_stats stats;
 	struct tarn_msg msg = { 0 };
 
 	if (argc != 2 || tarn_cpus_parse(argv[1], &opts.cpus) != 0 || CPU_COUNT(&opts.cpus) != 2) {
@@ -132,8 +133,7 @@ main(int argc, char **argv)
 	tarn_msg_send(bench.near, &msg, start, NULL);
 	if (tarn_reactors_run() != 0)
 		return 1;
-	tarn_reactor_get_stats(bench.near, &stats);
-	print(&stats, (double)clock() / CLOCKS_PER_SEC);
+	print(&bench.stats, (double)clock() / CLOCKS_PER_SEC);
 	tarn_reactors_fini();
 	tarn_env_fini();
 	return 0;
