@@ -50,7 +50,7 @@ static const char help_text[] =
     "  -m, --cpumask CPUS      one reactor for each of these: 0x3, [0,1], 0,1 or 0-3 (one CPU)\n"
     "      --wait-for-rpc      before the configuration, wait for framework_start_init\n"
     "      --poll MODE         adaptive: sleep when idle (the default); busy: never sleep\n"
-    "      --idle-spin-us N    how long to go on polling before sleep (50)\n"
+    "      --idle-spin-us N    how long to go on polling before sleep, at the most (100)\n"
     "  -s, --mem-size MIB      address space for I/O buffers (1024)\n"
     "      --iomem-bytes N     the same in bytes\n"
     "      --no-huge           do not use hugepages for them\n"

@@ -252,7 +252,7 @@ static const struct perf_option options[] = {
 	HEADING("Running"),
 	{ "poll", 0, KIND_FN, 0, set_poll, "HOW", "busy or adaptive (default adaptive)" },
 	{ "idle-spin-us", 0, KIND_U32, FIELD(reactors.idle_spin_us), NULL, "US",
-	  "adaptive: how long to poll without work (default 50)" },
+	  "adaptive: the longest to poll without work (default 100)" },
 	{ "json", 0, KIND_FN, 0, set_json, "[FILE]",
 	  "the result as JSON on stdout, or into a file beside the text" },
 	{ "progress", 0, KIND_FLAG, FIELD(progress), NULL, NULL,

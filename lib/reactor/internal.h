@@ -69,6 +69,7 @@ struct tarn_reactor {
 
 	uint64_t turn_ns;
 	uint64_t last_work_ns, last_sleep_ns;
+	uint64_t spin_ns; /* how long to poll without work now; at most idle_spin_us */
 	struct tarn_reactor_stats stats;
 
 	/* Written by others. */

@@ -15,7 +15,7 @@
 
 #define RING_SIZE_DEFAULT 4096
 #define RING_SIZE_MAX (1u << 20)
-#define IDLE_SPIN_US_DEFAULT 50
+#define IDLE_SPIN_US_DEFAULT 100
 
 struct reactors reactors;
 static __thread struct tarn_reactor *current;

