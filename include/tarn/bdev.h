@@ -140,10 +140,9 @@ struct tarn_bdev_info {
 	uint32_t max_transfer_bytes;  /* larger I/O is split */
 	uint32_t queue_depth;	      /* per channel; more waits in lib/bdev */
 	uint32_t queue_depth_now;     /* with queue_depth_auto: what was chosen last */
-	bool queue_depth_auto;
 	uint32_t background_depth; /* of these, background I/O may have */
 	uint32_t open_count;
-	bool read_only, write_cache, rotational, removing;
+	bool read_only, write_cache, rotational, removing, queue_depth_auto;
 	enum tarn_io_support support[TARN_IO_OP_COUNT];
 	enum tarn_io_support fua;
 };
@@ -203,10 +202,7 @@ struct tarn_io {
 	uint64_t submit_ns;
 	int status;
 	uint32_t pending_count; /* children of a split I/O in flight */
-	union {
-		uint64_t done_bytes; /* of a split I/O: handed to children so far */
-		uint64_t booked;     /* of others: when its tokens are there; 0: not asked yet */
-	};
+	uint64_t done_bytes; /* of a split I/O: handed to children so far; of others: see qos.c */
 	struct tarn_io *parent;
 	TAILQ_ENTRY(tarn_io) link;
 	/* The driver's own, from submit to tarn_io_complete(). */

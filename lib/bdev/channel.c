@@ -306,6 +306,7 @@ teardown(void *arg)
 	tarn_assert(!channel->unplug.scheduled && !channel->settle.scheduled);
 	if (channel->stalled)
 		group->stalled_count--;
+	depth_stop(channel);
 	if (channel->driver->channel_close != NULL)
 		channel->driver->channel_close(channel);
 	TAILQ_REMOVE(&desc->bdev->channels[index], channel, bdev_link);
@@ -367,6 +368,9 @@ channel_open(struct tarn_bdev_desc *desc, struct tarn_channel **ret_channel)
 		if (status != 0)
 			goto put_group;
 	}
+	status = depth_start(channel);
+	if (status != 0)
+		goto close_channel;
 	TAILQ_INSERT_TAIL(&group->channels, channel, group_link);
 	group->channel_count++;
 	TAILQ_INSERT_TAIL(&desc->bdev->channels[index], channel, bdev_link);
@@ -375,6 +379,9 @@ channel_open(struct tarn_bdev_desc *desc, struct tarn_channel **ret_channel)
 	*ret_channel = channel;
 	return 0;
 
+close_channel:
+	if (channel->driver->channel_close != NULL)
+		channel->driver->channel_close(channel);
 put_group:
 	group_put(group);
 free_channel:

@@ -96,6 +96,9 @@ tarn_bdev_get_info(const struct tarn_bdev *bdev, struct tarn_bdev_info *ret_info
 		.buffer_align = limits->buffer_align,
 		.max_transfer_bytes = limits->max_transfer_bytes,
 		.queue_depth = bdev->queue_depth,
+		.queue_depth_auto =
+		    ((const struct tarn_bdev_common_opts *)bdev->opts)->queue_depth_auto,
+		.queue_depth_now = atomic_load_explicit(&bdev->depth_now, memory_order_relaxed),
 		.background_depth = bdev->background_depth,
 		.open_count = bdev->open_count,
 		.read_only = limits->read_only,

@@ -139,6 +139,7 @@ struct tarn_bdev {
 	atomic_bool removing;
 	atomic_int gone; /* enum gone_state */
 	uint32_t queue_depth, background_depth;
+	atomic_uint depth_now; /* what a channel with queue_depth_auto chose last */
 
 	/* The control reactor's. */
 	struct desc_list descs;
@@ -197,12 +198,17 @@ void child_put(struct tarn_group *group, struct io_child *child);
 /** Note that a channel has waiting I/O that only time, or another reactor, can set going again. */
 void channel_stall(struct tarn_channel *channel);
 
+/* depth.c */
+/** Let a channel's depth adapt, where its bdev's options say so. \return 0 or -ENOMEM. */
+int depth_start(struct tarn_channel *channel);
+void depth_stop(struct tarn_channel *channel);
+
 /* qos.c */
 /**
  * Take tokens for an I/O of a channel with limits; on false there are none before qos_until_ns.
  * Flushes need none, the parts of a split I/O pay once.
  */
-bool qos_take(struct tarn_channel *channel, const struct tarn_io *io);
+bool qos_take(struct tarn_channel *channel, struct tarn_io *io);
 /** Let a channel look at its bdev's limits, or not where there are none. */
 void qos_attach(struct tarn_channel *channel);
 

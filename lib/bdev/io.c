@@ -90,8 +90,10 @@ io_admit(struct tarn_channel *channel, struct tarn_io *io)
 	bool first = TAILQ_EMPTY(&channel->waiting) &&
 		     (!background || TAILQ_EMPTY(&channel->waiting_background));
 
-	if (tarn_unlikely(channel->qos != NULL && io->op == TARN_IO_FLUSH))
-		first = true;
+	if (tarn_unlikely(channel->qos != NULL)) {
+		io->done_bytes = 0;
+		first |= io->op == TARN_IO_FLUSH;
+	}
 	if (tarn_likely(first && slot_free(channel, background) &&
 			!tarn_reactor_congested(channel->group->reactor)) &&
 	    tarn_likely(channel->qos == NULL || qos_take(channel, io)))

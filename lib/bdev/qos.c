@@ -3,13 +3,15 @@
  * Limits of rate: token buckets that all channels of a bdev share, on whatever reactors they are.
  *
  * A bucket is one number, the time until which its tokens are spent (the generic cell rate algorithm, ITU-T
- * I.371): an I/O may go once that time has come, and moves it on by what it costs, so that I/O of any size
- * passes and is paid for afterwards. It is never further back than the burst. Two reactors that look at the
- * same moment may both go; the debt that they make is waited for, so that the rate stays what it is.
+ * I.371). An I/O books: it may go when that time has come, and moves it on by what it costs, so that I/O of any
+ * size passes and is paid for afterwards. The time is never further back than the burst. Only the first I/O of
+ * a channel's list books, so that the channels take turns whichever reactor is the quicker.
  *
- * Who may not go waits at the head of its channel's list, until the time that is told to the reactor as how
+ * The time of an I/O's booking stands in its done_bytes, which only split I/O has a use for; 0: not booked.
+ *
+ * Who may not go yet waits at the head of its channel's list, until the time that is told to the reactor as how
  * long it may sleep. Setting limits changes the buckets at once and then visits the reactors by message: there
- * the channels learn whether to look at them at all, and what waits is tried again.
+ * the channels learn whether to look at them at all, and what waits books again.
  */
 #include "lib/bdev/internal.h"
 #include "tarn/env.h"
@@ -18,6 +20,7 @@
 #define UNIT_SHIFT 4
 #define COST_SHIFT 28
 #define COST_MAX (UINT64_C(1) << 58)
+#define SPENT_MAX (UINT64_C(1) << 62) /* nine years: never comes, never overflows */
 #define BURST_NS UINT64_C(5000000)
 
 static uint64_t
@@ -54,51 +57,51 @@ tokens_of(const struct tarn_io *io, uint64_t tokens[QOS_LIMIT_COUNT])
 	tokens[QOS_WRITE_BYTES] = io->op == TARN_IO_WRITE ? io->length_bytes : 0;
 }
 
-static void
-charge(struct qos_bucket *bucket, uint64_t token_count, uint64_t now)
+/* Take tokens ahead of time. \return when they are there. */
+static uint64_t
+book(struct qos_bucket *bucket, uint64_t token_count, uint64_t now)
 {
 	uint64_t price = atomic_load_explicit(&bucket->token_cost, memory_order_relaxed);
-	unsigned __int128 exact = (unsigned __int128)token_count * price >> COST_SHIFT;
-	uint64_t cost = exact < COST_MAX ? (uint64_t)exact : COST_MAX;
 	uint64_t spent = atomic_load_explicit(&bucket->spent, memory_order_relaxed);
 	uint64_t burst = BURST_NS << UNIT_SHIFT;
-	uint64_t start;
+	unsigned __int128 exact;
+	uint64_t cost, start;
 
+	if (price == 0 || token_count == 0)
+		return 0;
+	exact = (unsigned __int128)token_count * price >> COST_SHIFT;
+	cost = exact < COST_MAX ? (uint64_t)exact : COST_MAX;
 	do {
 		start = tarn_max_u64(spent, now > burst ? now - burst : 0);
+		if (start > SPENT_MAX)
+			return start;
 	} while (!atomic_compare_exchange_weak_explicit(
 	    &bucket->spent, &spent, start + cost, memory_order_relaxed, memory_order_relaxed));
+	return start;
 }
 
 bool
-qos_take(struct tarn_channel *channel, const struct tarn_io *io)
+qos_take(struct tarn_channel *channel, struct tarn_io *io)
 {
 	struct bdev_qos *qos = channel->qos;
 	uint64_t tokens[QOS_LIMIT_COUNT];
-	uint64_t now, until = 0;
+	uint64_t now;
 
 	if (io->op == TARN_IO_FLUSH)
 		return true;
 	now = units_now(qos);
-	tokens_of(io, tokens);
-	for (int i = 0; i < QOS_LIMIT_COUNT; i++) {
-		struct qos_bucket *bucket = &qos->bucket[i];
-
-		if (tokens[i] != 0 &&
-		    atomic_load_explicit(&bucket->token_cost, memory_order_relaxed) != 0)
-			until = tarn_max_u64(
-			    until, atomic_load_explicit(&bucket->spent, memory_order_relaxed));
+	if (io->done_bytes == 0) {
+		tokens_of(io, tokens);
+		io->done_bytes = 1;
+		for (int i = 0; i < QOS_LIMIT_COUNT; i++)
+			io->done_bytes =
+			    tarn_max_u64(io->done_bytes, book(&qos->bucket[i], tokens[i], now));
 	}
-	if (until > now) {
-		/* Rounded up: at that time it has come. */
-		channel->qos_until_ns = qos->base_ns + (until >> UNIT_SHIFT) + 1;
-		return false;
-	}
-	for (int i = 0; i < QOS_LIMIT_COUNT; i++) {
-		if (tokens[i] != 0)
-			charge(&qos->bucket[i], tokens[i], now);
-	}
-	return true;
+	if (io->done_bytes <= now)
+		return true;
+	/* Rounded up: at that time it has come. */
+	channel->qos_until_ns = qos->base_ns + (io->done_bytes >> UNIT_SHIFT) + 1;
+	return false;
 }
 
 void
@@ -138,6 +141,15 @@ visits_done(void *arg)
 }
 
 static void
+forget_bookings(struct tarn_io_list *list)
+{
+	struct tarn_io *io;
+
+	TAILQ_FOREACH (io, list, link)
+		io->done_bytes = 0;
+}
+
+static void
 visit(void *arg)
 {
 	struct tarn_bdev *bdev = arg;
@@ -146,6 +158,8 @@ visit(void *arg)
 
 	TAILQ_FOREACH (channel, &bdev->channels[qos->visit_index], bdev_link) {
 		qos_attach(channel);
+		forget_bookings(&channel->waiting);
+		forget_bookings(&channel->waiting_background);
 		/* Tried at the driver's next poll: this is no place to submit from. */
 		if (!TAILQ_EMPTY(&channel->waiting) || !TAILQ_EMPTY(&channel->waiting_background)) {
 			channel->qos_until_ns = 0;
@@ -173,7 +187,7 @@ tarn_bdev_set_qos(struct tarn_bdev *bdev, const struct tarn_bdev_qos *limits)
 
 	tarn_assert(tarn_on_control_reactor());
 	if (qos->base_ns == 0)
-		qos->base_ns = tarn_now_ns();
+		qos->base_ns = tarn_now_ns() - 1; /* times are not 0 */
 	now = units_now(qos);
 	qos->limits = *limits;
 	for (int i = 0; i < QOS_LIMIT_COUNT; i++) {

@@ -152,6 +152,7 @@ settle_limits(struct tarn_bdev *bdev)
 	bdev->background_depth = common->background_depth != 0
 				     ? common->background_depth
 				     : (uint32_t)tarn_max_u64(bdev->queue_depth / 4, 1);
+	atomic_store(&bdev->depth_now, bdev->queue_depth);
 	atomic_store(&bdev->size_bytes, limits->size_bytes);
 }
 
