@@ -100,7 +100,7 @@ struct tarn_bdev_desc {
 	const char *claim; /* the module's name, while it has claimed */
 	tarn_bdev_event_cb event_cb;
 	void *event_arg;
-	bool told_of_removal;
+	bool told_of_removal, closed;
 	atomic_uint ref_count; /* its channels, and one until tarn_bdev_close() */
 	struct tarn_msg close_msg;
 	struct tarn_channel *channel[TARN_REACTOR_COUNT_MAX]; /* each its reactor's */

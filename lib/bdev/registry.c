@@ -18,6 +18,8 @@
 
 TARN_NOTIFY_TYPE(bdev_register)
 TARN_NOTIFY_TYPE(bdev_unregister)
+TARN_NOTIFY_TYPE(bdev_resize)
+TARN_NOTIFY_TYPE(bdev_gone)
 
 #define QUEUE_DEPTH_MAX 4096
 #define MAX_TRANSFER_DEFAULT (1u << 30)
@@ -110,7 +112,9 @@ uuid_settle(struct tarn_bdev *bdev, struct tarn_reason *reason)
 	if (common->uuid == NULL) {
 		uuid_make(bdev->uuid);
 		common->uuid = strdup(bdev->uuid);
-		return common->uuid != NULL ? 0 : -ENOMEM;
+		return common->uuid != NULL
+			   ? 0
+			   : tarn_reason_set(reason, -ENOMEM, "%s: out of memory", bdev->name);
 	}
 	if (uuid_check(common->uuid) != 0)
 		return tarn_reason_set(reason, -EINVAL, "%s: \"%s\" is not a UUID", bdev->name,
@@ -330,7 +334,8 @@ send_event(struct tarn_bdev *bdev, enum tarn_bdev_event event)
 				continue;
 			desc->told_of_removal = true;
 		}
-		if (desc->event_cb != NULL)
+		/* An earlier one's handler may have closed it; its memory lasts until a later turn. */
+		if (desc->event_cb != NULL && !desc->closed)
 			desc->event_cb(bdev, event, desc->event_arg);
 	}
 	bdev_unhold(bdev);
@@ -407,6 +412,7 @@ gone(void *arg)
 	atomic_store(&bdev->gone, GONE_HANDLED);
 	if (!atomic_load(&bdev->removing)) {
 		tarn_error("bdev %s: the device is gone; it is removed", bdev->name);
+		tarn_notify_send(&bdev_gone_notify, bdev->name);
 		tarn_bdev_delete(bdev, true, NULL, NULL);
 	}
 	bdev_unhold(bdev);
@@ -429,6 +435,7 @@ tarn_bdev_notify_resize(struct tarn_bdev *bdev, uint64_t size_bytes)
 	if (atomic_exchange(&bdev->size_bytes, size_bytes) == size_bytes)
 		return;
 	bdev->limits.size_bytes = size_bytes;
+	tarn_notify_send(&bdev_resize_notify, bdev->name);
 	send_event(bdev, TARN_BDEV_EVENT_RESIZE);
 }
 
@@ -509,6 +516,7 @@ tarn_bdev_close(struct tarn_bdev_desc *desc)
 	tarn_assert(tarn_on_control_reactor());
 	/* Its channels, all put, may still be on their way out: they keep the device until they are. */
 	bdev_hold(bdev);
+	desc->closed = true;
 	TAILQ_REMOVE(&bdev->descs, desc, link);
 	bdev->open_count--;
 	desc_unref(desc);

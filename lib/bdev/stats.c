@@ -53,7 +53,9 @@ op_stats_add(struct tarn_op_stats *sum, const struct tarn_op_stats *op)
 {
 	if (op->count == 0)
 		return;
-	if (sum->count == 0 || op->min_latency_ns < sum->min_latency_ns)
+	/* A maximum of 0: nothing since minimum and maximum were reset. */
+	if (op->max_latency_ns != 0 &&
+	    (sum->max_latency_ns == 0 || op->min_latency_ns < sum->min_latency_ns))
 		sum->min_latency_ns = op->min_latency_ns;
 	sum->max_latency_ns = tarn_max_u64(sum->max_latency_ns, op->max_latency_ns);
 	sum->count += op->count;
@@ -178,6 +180,11 @@ gather_rest(struct gathering *gathering)
 	}
 	if (gathering->reset == TARN_STATS_RESET_ALL)
 		memset(&bdev->retired, 0, sizeof(bdev->retired));
+	for (int op = 0; gathering->reset == TARN_STATS_RESET_MAXMIN && op < TARN_IO_OP_COUNT;
+	     op++) {
+		bdev->retired.op[op].min_latency_ns = 0;
+		bdev->retired.op[op].max_latency_ns = 0;
+	}
 	for (int op = 0; gathering->reset == TARN_STATS_RESET_ERRORS && op < TARN_IO_OP_COUNT; op++)
 		bdev->retired.op[op].error_count = 0;
 	if (gathering->reset == TARN_STATS_RESET_ALL || gathering->reset_histograms)
