@@ -140,7 +140,7 @@ struct tarn_bdev_info {
 	uint32_t max_transfer_bytes;  /* larger I/O is split */
 	uint32_t queue_depth;	      /* per channel; more waits in lib/bdev */
 	uint32_t queue_depth_now;     /* with queue_depth_auto: what was chosen last */
-	uint32_t background_depth; /* of these, background I/O may have */
+	uint32_t background_depth;    /* of these, background I/O may have */
 	uint32_t open_count;
 	bool read_only, write_cache, rotational, removing, queue_depth_auto;
 	enum tarn_io_support support[TARN_IO_OP_COUNT];
