@@ -18,7 +18,9 @@ VERSION := $(shell sed -n 's/.* TARN_VERSION "\(.*\)"/\1/p' include/tarn/version
 FUZZ_SAN := address,undefined
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
 ARCH := $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v2)
+# -Wno-tsan: the fence that ThreadSanitizer does not follow is between driver uring and the kernel.
 SAN_CFLAGS := $(if $(SAN),-fno-omit-frame-pointer -fno-sanitize-recover=all \
+	$(if $(filter thread,$(SAN)),-Wno-tsan) \
 	-fsanitize=$(if $(filter fuzz,$(SAN)),fuzzer-no-link$(comma)$(FUZZ_SAN),$(SAN)))
 BASE_CFLAGS := -std=gnu11 -fPIC -pthread $(ARCH) $(WARN) -Iinclude -iquote . \
 	-D_GNU_SOURCE $(SAN_CFLAGS)
