@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bdev_uring_*, bdev_aio_*, bdev_sync_*: devices on files and block devices, all with the same fields. */
+/* bdev_uring_*, bdev_aio_*, bdev_sync_*: files and block devices, with the same fields. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <string.h>

@@ -9,7 +9,10 @@
 #include "tarn/bdev_stats.h"
 #include "tarn/util.h"
 
-/* SPDK's clients expect every range that a 64-bit value can fall in: 64 less the granularity, plus one. */
+/*
+ * SPDK's clients expect every range that a 64-bit value can fall in: 64 less the granularity, plus
+ * one.
+ */
 #define RANGE_COUNT (64 - TARN_HISTOGRAM_GRANULARITY + 1)
 #define BUCKET_COUNT (RANGE_COUNT * TARN_HISTOGRAM_SUB_COUNT)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bdev_get_iostat, bdev_reset_iostat, histograms: statistics, gathered from one bdev after the other. */
+/* bdev_get_iostat, bdev_reset_iostat: statistics, gathered from one bdev after the other. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices as the calls that bring them back, in order of creation: a base is older than what stands on it. */
+/*
+ * Devices as the calls that bring them back, in order of creation: a base is older than what stands
+ * on it.
+ */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -63,7 +66,7 @@ save_create(struct cJSON *array, struct tarn_bdev *bdev, const struct tarn_bdev_
 			type = type_find(opts->requested_driver);
 	}
 	if (type == NULL)
-		return 0; /* not a device that a method of this folder creates: its own subsystem saves it */
+		return 0; /* of another subsystem, which saves it */
 	params = calloc(1, type->fields->params_bytes);
 	if (params == NULL)
 		return -ENOMEM;

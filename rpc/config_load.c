@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Running a configuration: its form is checked as a whole and flattened into a list of calls in order of the
- * subsystems' dependencies; then one call after the other.
+ * Running a configuration: its form is checked as a whole and flattened into a list of calls, in
+ * order of the subsystems' dependencies; then one call after the other.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -57,7 +57,7 @@ load_error(struct load *load, int status, const char *format, ...)
 
 /* --- Form --- */
 
-/* Whether an object has nothing but these members. \return the name of one that is too many, or NULL. */
+/* \return the name of a member that an object has beside these, or NULL. */
 static const char *
 odd_member(const struct cJSON *object, const char *a, const char *b)
 {

@@ -38,7 +38,7 @@ struct cJSON *rpc_bdev_info(struct tarn_bdev *bdev);
 extern const struct tarn_rpc_fields rpc_bdev_common_fields;
 extern const struct tarn_rpc_fields rpc_bdev_medium_inert_fields;
 
-/* Parameters of methods that take nothing but a name, and the .arg of those that serve one driver. */
+/* Parameters of methods that take nothing but a name. */
 struct rpc_name_params {
 	char *name;
 };
@@ -52,7 +52,7 @@ struct rpc_bdev_type {
 	const char *driver; /* of the create method; a fallback keeps the one that was asked for */
 	const char *method;
 	const struct tarn_rpc_fields *fields;
-	/** Fill params (zeroed, of fields->params_bytes) with pointers into the device's own data. */
+	/** Fill params, zeroed, with pointers into the device's own data. */
 	void (*to_params)(const struct tarn_bdev *bdev, const struct tarn_bdev_info *info,
 			  void *params);
 };
@@ -80,8 +80,9 @@ extern const uint32_t rpc_subsystem_count;
 /** error is NULL on success, otherwise what failed and where; gone when it returns. */
 typedef void (*rpc_config_done)(void *arg, int status, const char *error);
 /**
- * Run every call of a configuration, one after the other, in order of the subsystems' dependencies. Its form
- * and its methods' names are checked before the first one. json is the caller's. done runs later.
+ * Run every call of a configuration, one after the other, in order of the subsystems' dependencies.
+ * Its form and its methods' names are checked before the first one. json is the caller's. done runs
+ * later.
  */
 void rpc_config_load(const struct cJSON *json, rpc_config_done done, void *arg);
 /** The same from a file; messages begin with its name. */

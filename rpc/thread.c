@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* framework_get_reactors, thread_get_stats, thread_get_pollers: reactors, each of which is SPDK's thread too. */
+/* framework_get_reactors, thread_get_*: reactors, each of which is one of SPDK's threads too. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>

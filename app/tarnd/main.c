@@ -112,7 +112,7 @@ begin(void *arg)
 	});
 }
 
-/* Signals that end the daemon are read from an fd, and blocked in every thread made from here on. */
+/* Signals that end the daemon are read from an fd, and blocked in every thread made after. */
 static int
 take_signals(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The protocol of sd_notify(3), without its library: one datagram to the socket that the manager names. */
+/* The protocol of sd_notify(3), without its library: one datagram to the manager's socket. */
 #include "app/tarnd/notify_socket.h"
 
 #include <stddef.h>

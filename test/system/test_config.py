@@ -188,7 +188,8 @@ def test_subsystems_are_listed_and_saved_one_by_one(daemon):
 
 
 def test_wait_for_rpc_holds_the_configuration_until_start_init(start, folder):
-    daemon = start("--wait-for-rpc", "-c", write(folder, config_of(("bdev_null_create", {"name": "a", "num_blocks": 8}))))
+    config = config_of(("bdev_null_create", {"name": "a", "num_blocks": 8}))
+    daemon = start("--wait-for-rpc", "-c", write(folder, config))
     rpc = daemon.rpc
     assert "framework_start_init" in rpc.rpc_get_methods(current=True)
     assert "bdev_get_bdevs" not in rpc.rpc_get_methods(current=True)

@@ -5,7 +5,7 @@ import os
 import socket
 
 import pytest
-from tarn import Stream, request, until
+from tarn import BUILD, Stream, request, until
 
 VERSION = request("spdk_get_version")
 
@@ -189,7 +189,8 @@ def test_a_client_that_never_reads_costs_bounded_memory_and_no_other_client(daem
             blocked += 1
             works(daemon)
     assert blocked == 50, "the daemon went on reading requests whose answers nobody reads"
-    assert resident_kib() - before < 64 << 10
+    sanitized = os.path.basename(BUILD) != "plain"  # these keep freed memory for a while
+    assert resident_kib() - before < (512 << 10 if sanitized else 64 << 10)
 
 
 def test_hundreds_of_clients_are_served(daemon):

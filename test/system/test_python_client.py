@@ -17,7 +17,8 @@ def test_errors_have_their_classes(daemon):
     rpc.bdev_error_create(base_name="m")
     for error, method, params in [
             (InvalidParams, "bdev_malloc_create", {"num_blocks": -1}), (NoSuchMethod, "no_such", {}),
-            (NoSuchDevice, "bdev_get_bdevs", {"name": "x"}), (AlreadyExists, "bdev_malloc_create", {"name": "m", "num_blocks": 8}),
+            (NoSuchDevice, "bdev_get_bdevs", {"name": "x"}),
+            (AlreadyExists, "bdev_malloc_create", {"name": "m", "num_blocks": 8}),
             (Busy, "bdev_malloc_delete", {"name": "m"})]:
         with pytest.raises(error) as raised:
             rpc.call(method, **params)
