@@ -6,8 +6,9 @@
  *   TSC               base_ns + (tsc - base_tsc) * mult >> MULT_SHIFT
  *   fake              what tests make it
  *
- * The TSC is trusted where the CPU says that it runs at one rate in every state (what the kernel calls
- * constant_tsc and nonstop_tsc) and the kernel, having compared the CPUs' counters, keeps time by it.
+ * The TSC is trusted where the CPU says that it runs at one rate in every state (what the kernel
+ * calls constant_tsc and nonstop_tsc) and the kernel, having compared the CPUs' counters, keeps
+ * time by it.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -65,8 +66,9 @@ tsc_now_ns(void)
 	unsigned int cpu;
 
 	/*
-	 * RDTSCP waits for the loads before it, RDTSC does not: a thread that had just read another one's
-	 * time could then, by up to some microseconds of waiting for that cache line, read an earlier one.
+	 * RDTSCP waits for the loads before it, RDTSC does not: a thread that had just read
+	 * another one's time could then, by up to some microseconds of waiting for that cache
+	 * line, read an earlier one.
 	 */
 	return ns_of_tsc(__rdtscp(&cpu));
 }
@@ -117,7 +119,10 @@ sample_both(uint64_t *ret_tsc, uint64_t *ret_ns)
 		if (after - before >= best)
 			continue;
 		best = after - before;
-		/* The earlier reading: the TSC's time is then never behind the kernel's at the switch. */
+		/*
+		 * The earlier reading: the TSC's time is then never behind the kernel's at the
+		 * switch.
+		 */
 		*ret_tsc = before;
 		*ret_ns = now;
 	}

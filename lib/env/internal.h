@@ -15,7 +15,10 @@ void env_clock_init(void);
 /** \return 0, -EALREADY or -ENOMEM. */
 int env_iomem_init(const struct tarn_env_opts *opts);
 void env_iomem_fini(void);
-/** Take neighbouring chunks, made usable. Under iomem's lock. \return the first one's address or NULL. */
+/**
+ * Take neighbouring chunks, made usable. Under iomem's lock. \return the first one's address or
+ * NULL.
+ */
 void *env_chunks_get(uint32_t count);
 /** Give back what env_chunks_get() gave; the memory stays usable, and known to rings. */
 void env_chunks_put(void *addr, uint32_t count);

@@ -3,12 +3,13 @@
  * Buffers in chunks of the I/O memory region.
  *
  *   thread cache   a stack of free buffers for each size class, no lock
- *   pool           for each class: the chunks cut into that size that have free buffers, under a lock
+ *   pool           for each class: the chunks cut into that size with free buffers, under a lock
  *   region         chunks (iomem.c): for the pools, and as runs for buffers of more than 1 MiB
  *
- * Nothing is written into a free buffer: which ones are free stands in bitmaps beside the chunks, so that
- * memory is not touched before its user does, and a chunk whose buffers all came back can serve another size.
- * One byte per 4 KiB says whether a buffer that starts there is out; it catches what is put twice.
+ * Nothing is written into a free buffer: which ones are free stands in bitmaps beside the chunks,
+ * so that memory is not touched before its user does, and a chunk whose buffers all came back can
+ * serve another size. One byte per 4 KiB says whether a buffer that starts there is out; it
+ * catches what is put twice.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -135,8 +136,8 @@ pool_shrink(struct pool *pool, struct chunk *chunk)
 }
 
 /*
- * Return the spare chunks of all pools to the region. A pool that is in use, perhaps by this thread, is
- * passed over: waiting for it could be a deadlock.
+ * Return the spare chunks of all pools to the region. A pool that is in use, perhaps by this
+ * thread, is passed over: waiting for it could be a deadlock.
  */
 static void
 release_spares(void)
@@ -223,7 +224,10 @@ pool_give(struct pool *pool, uint32_t class_index, void *buf)
 	if (chunk->free_count++ == 0)
 		TAILQ_INSERT_TAIL(&pool->chunks, chunk, link);
 	pool->free_count++;
-	/* One spare chunk stays, so that a user at the edge does not take and return one all the time. */
+	/*
+	 * One spare chunk stays, so that a user at the edge does not take and return one all the
+	 * time.
+	 */
 	if (chunk->free_count < buf_count || pool->free_count < 2 * buf_count)
 		return;
 	pool_shrink(pool, chunk);
@@ -244,7 +248,9 @@ static bool __attribute__((noinline)) cache_fill(uint32_t class_index)
 	return got > 0;
 }
 
-/* Return the `count` buffers that were put longest ago; the youngest are still in the CPU's cache. */
+/*
+ * Return the `count` buffers that were put longest ago; the youngest are still in the CPU's cache.
+ */
 static void __attribute__((noinline)) cache_drain(uint32_t class_index, uint32_t count)
 {
 	struct pool *pool = &iobuf.pools[class_index];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The I/O memory region: address space that is reserved at start and made usable chunk by chunk, as chunks
- * are first handed out. Hugepages are asked for at that moment: mmap() then reserves them or fails, so that
- * a later touch cannot. Once one chunk did not get them no further one tries, and the reason is kept.
+ * The I/O memory region: address space that is reserved at start and made usable chunk by chunk,
+ * as chunks are first handed out. Hugepages are asked for at that moment: mmap() then reserves
+ * them or fails, so that a later touch cannot. Once one chunk did not get them no further one
+ * tries, and the reason is kept.
  *
  * A chunk that is given back stays usable, since rings may have it registered.
  */
@@ -37,7 +38,10 @@ static struct {
 	pthread_mutex_t lock;
 } iomem = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Aligned to the next power of two of its size, so that a buffer's alignment follows from its offset. */
+/*
+ * Aligned to the next power of two of its size, so that a buffer's alignment follows from its
+ * offset.
+ */
 static uint8_t *
 reserve(uint64_t size_bytes)
 {
@@ -134,7 +138,10 @@ env_iomem_init(const struct tarn_env_opts *opts)
 	iomem.try_hugepages = !opts->no_hugepages;
 	if (opts->no_hugepages)
 		snprintf(iomem.reason, sizeof(iomem.reason), "not asked for");
-	/* The first chunk now, so that tarn_iomem_get_info() tells whether there are hugepages at all. */
+	/*
+	 * The first chunk now, so that tarn_iomem_get_info() tells whether there are hugepages at
+	 * all.
+	 */
 	if (!make_usable(0)) {
 		env_iomem_fini();
 		return -ENOMEM;

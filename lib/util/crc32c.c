@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * CRC32C by ISA-L, which picks the fastest code for the CPU. ISA-L leaves out the inversion before and after
- * that RFC 3720 asks for, and takes an int as length: both are settled here.
+ * CRC32C by ISA-L, which picks the fastest code for the CPU. ISA-L leaves out the inversion before
+ * and after that RFC 3720 asks for, and takes an int as length: both are settled here.
  */
 #include <isa-l/crc.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Log lines. Each is made on the caller's stack and leaves by one write(2), so that lines of different
- * threads do not mix and a thread that is killed loses none.
+ * Log lines. Each is made on the caller's stack and leaves by one write(2), so that lines of
+ * different threads do not mix and a thread that is killed loses none.
  */
 #include "tarn/log.h"
 
@@ -18,7 +18,9 @@
 
 #define LINE_BYTES_MAX 1024
 
-/* Debug lines are gated by flags already, so the level for the log as a whole holds nothing back. */
+/*
+ * Debug lines are gated by flags already, so the level for the log as a whole holds nothing back.
+ */
 static _Atomic int log_level = TARN_LOG_DEBUG;
 static _Atomic int print_level = TARN_LOG_NOTICE;
 static _Atomic(tarn_log_sink) log_sink;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The ring of events: its slot for event n is n modulo its size, and the lock covers whole copies. */
+/*
+ * The ring of events: its slot for event n is n modulo its size, and the lock covers whole copies.
+ */
 #include "tarn/notify.h"
 
 #include <pthread.h>

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 /*
- * What a unit test is made of: test functions that use CUnit's CU_ASSERT family, and in each file a table
- * of them. ut_main.c runs the tables of all files that were linked. See README.md.
+ * What a unit test is made of: test functions that use CUnit's CU_ASSERT family, and in each file
+ * a table of them. ut_main.c runs the tables of all files that were linked. See README.md.
  */
 struct ut_case {
 	const char *name;
@@ -43,8 +43,13 @@ void ut_suite_register(struct ut_suite *suite);
 	}                                                                                          \
 	struct ut_suite
 
-/** End this test as skipped, because of something that the machine does not have. On the main thread. */
+/**
+ * End this test as skipped, because of something that the machine does not have. On the main
+ * thread.
+ */
 void ut_skip(const char *reason) __attribute__((noreturn));
 
-/** Run fn(arg) in a child process. \return whether it was ended by abort(), as tarn_assert() does. */
+/**
+ * Run fn(arg) in a child process. \return whether it was ended by abort(), as tarn_assert() does.
+ */
 int ut_aborts(void (*fn)(void *arg), void *arg);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs the suites that registered themselves: all tests, or those named on the command line; -l lists them.
- * One line for each: "ok NAME", "FAIL NAME: file:line: expression" or "skip NAME: reason", then a summary.
+ * Runs the suites that registered themselves: all tests, or those named on the command line; -l
+ * lists them. One line for each: "ok NAME", "FAIL NAME: file:line: expression" or "skip NAME:
+ * reason", then a summary.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -68,7 +69,10 @@ static void
 on_hang(int signal_number)
 {
 	(void)signal_number;
-	/* Not safe in a signal handler in general; the process ends here and a name is worth the risk. */
+	/*
+	 * Not safe in a signal handler in general; the process ends here and a name is worth the
+	 * risk.
+	 */
 	printf("FAIL %s: hangs\n", running_case->name);
 	fflush(stdout);
 	_exit(1);
