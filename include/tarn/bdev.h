@@ -83,10 +83,7 @@ int tarn_bdev_create_file(const char *driver_name, const char *name,
  */
 void tarn_bdev_delete(struct tarn_bdev *bdev, bool force, tarn_io_cb done, void *arg);
 
-/**
- * An action of the device's driver, one of bdev_opts.h. \return as there; -ENOTSUP: not by this
- * driver.
- */
+/** An action of the driver, one of bdev_opts.h. \return as there; -ENOTSUP: it has no such one. */
 int tarn_bdev_control(struct tarn_bdev *bdev, uint32_t command, const void *arg,
 		      struct tarn_reason *ret_reason);
 
@@ -123,9 +120,7 @@ struct tarn_bdev *tarn_bdev_desc_bdev(const struct tarn_bdev_desc *desc);
 struct tarn_bdev_desc *tarn_channel_desc(const struct tarn_channel *channel);
 const char *tarn_bdev_name(const struct tarn_bdev *bdev);
 const char *tarn_bdev_driver_name(const struct tarn_bdev *bdev);
-/**
- * What it was created with (see bdev_opts.h), brought up to date by resize, update and the like.
- */
+/** What it was created with (see bdev_opts.h), brought up to date by resize, update and so on. */
 const void *tarn_bdev_opts(const struct tarn_bdev *bdev);
 uint64_t tarn_bdev_size_bytes(const struct tarn_bdev *bdev);
 
@@ -229,9 +224,7 @@ void tarn_bdev_read(struct tarn_channel *channel, struct tarn_io *io, void *buf,
 void tarn_bdev_write(struct tarn_channel *channel, struct tarn_io *io, void *buf,
 		     uint64_t length_bytes, uint64_t offset_bytes, uint32_t flags, tarn_io_cb cb,
 		     void *arg);
-/**
- * Contract C2: what completed before this was submitted survives power loss once it has completed.
- */
+/** Contract C2: what completed before its submission survives power loss once it has completed. */
 void tarn_bdev_flush(struct tarn_channel *channel, struct tarn_io *io, tarn_io_cb cb, void *arg);
 /** The contents are undefined afterwards; the blocks may be given back to the medium. */
 void tarn_bdev_discard(struct tarn_channel *channel, struct tarn_io *io, uint64_t offset_bytes,
