@@ -81,7 +81,7 @@ struct tarn_bdev_delay_opts {
 
 enum tarn_bdev_command {
 	TARN_BDEV_RESCAN, /* arg: NULL. uring, aio, sync: take the size from the file again */
-	/* arg: const uint64_t *size_bytes. null, ram: -EINVAL unless a multiple of the block */
+	/* arg: const uint64_t *size_bytes. null only: -EINVAL unless a multiple of the block */
 	TARN_BDEV_RESIZE,
 	TARN_BDEV_INJECT,      /* arg: const struct tarn_bdev_error_inject *. error */
 	TARN_BDEV_SET_LATENCY, /* arg: const struct tarn_bdev_delay_latency *. delay */
