@@ -114,6 +114,20 @@ struct delete_call {
 };
 
 static void
+fail_in_use(struct delete_call *call)
+{
+	struct tarn_bdev *bdev = tarn_bdev_find(call->name);
+	struct tarn_bdev_info info = { 0 };
+
+	if (bdev != NULL)
+		tarn_bdev_get_info(bdev, &info);
+	tarn_rpc_fail(call->req, -EBUSY,
+		      "bdev \"%s\" is in use by %u user(s)%s%s; delete what stands on it first",
+		      call->name, info.open_count, info.claimed_by != NULL ? ", claimed by " : "",
+		      info.claimed_by != NULL ? info.claimed_by : "");
+}
+
+static void
 delete_done(void *arg, int status)
 {
 	struct delete_call *call = arg;
@@ -121,8 +135,7 @@ delete_done(void *arg, int status)
 	if (status == 0)
 		tarn_rpc_reply_true(call->req);
 	else if (status == -EBUSY)
-		tarn_rpc_fail(call->req, status,
-			      "bdev \"%s\" is in use; delete what stands on it first", call->name);
+		fail_in_use(call);
 	else
 		tarn_rpc_fail(call->req, status, "bdev \"%s\" is being deleted already",
 			      call->name);

@@ -148,6 +148,8 @@ add_own(struct cJSON *object, const struct tarn_bdev_info *info)
 	tarn_json_add_u64(own, "buffer_align", info->buffer_align);
 	tarn_json_add_u64(own, "max_transfer_bytes", info->max_transfer_bytes);
 	tarn_json_add_u64(own, "queue_depth", info->queue_depth);
+	cJSON_AddBoolToObject(own, "queue_depth_auto", info->queue_depth_auto);
+	tarn_json_add_u64(own, "queue_depth_now", info->queue_depth_now);
 	tarn_json_add_u64(own, "background_depth", info->background_depth);
 	tarn_json_add_u64(own, "open_count", info->open_count);
 	if (info->claimed_by != NULL)

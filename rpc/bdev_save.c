@@ -109,6 +109,20 @@ save_histogram(struct cJSON *array, struct tarn_bdev *bdev)
 	return append(array, rpc_config_entry("bdev_enable_histogram", params));
 }
 
+static int
+save_sampling(struct cJSON *array, struct tarn_bdev *bdev)
+{
+	uint64_t period_us = tarn_bdev_get_qd_sampling(bdev);
+	struct cJSON *params;
+
+	if (period_us == 0)
+		return 0;
+	params = cJSON_CreateObject();
+	tarn_json_add_text(params, "name", tarn_bdev_name(bdev));
+	tarn_json_add_u64(params, "period", period_us);
+	return append(array, rpc_config_entry("bdev_set_qd_sampling_period", params));
+}
+
 int
 rpc_bdev_save(struct cJSON *array)
 {
@@ -126,6 +140,8 @@ rpc_bdev_save(struct cJSON *array)
 			rc = save_qos(array, bdev);
 		if (rc == 0)
 			rc = save_histogram(array, bdev);
+		if (rc == 0)
+			rc = save_sampling(array, bdev);
 	}
 	return rc;
 }

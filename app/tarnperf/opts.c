@@ -305,6 +305,11 @@ perf_opts_help(FILE *out)
 			option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ',' : ' ',
 			text, option->help);
 	}
+	fputs("\nExamples:\n"
+	      "  tarnperf --create 256m --depth 32 --time 5 /var/tmp/tarn.img\n"
+	      "  tarnperf --driver aio --rw randwrite --destroy-data /dev/nvme1n1\n"
+	      "  tarnperf --driver null --json\n",
+	      out);
 	fputs("\nExit status: 0, 1 (an I/O failed or a block was wrong), 2 (usage, or refused).\n",
 	      out);
 }

@@ -61,6 +61,8 @@ void tarn_bdev_get_stats(struct tarn_bdev *bdev, enum tarn_stats_reset reset, bo
 			 struct tarn_bdev_stats *stats, tarn_bdev_stats_cb cb, void *arg);
 /** Sample the queue depth every period_us; 0 stops. Control reactor. \return 0 or -ENOMEM. */
 int tarn_bdev_set_qd_sampling(struct tarn_bdev *bdev, uint64_t period_us);
+/** \return the period in force, 0 for none. Control reactor. */
+uint64_t tarn_bdev_get_qd_sampling(const struct tarn_bdev *bdev);
 /**
  * Histograms are kept always; this is SPDK's bdev_enable_histogram: enabling resets them, disabling
  * makes tarn_bdev_histogram_enabled() say no. Control reactor.

@@ -327,6 +327,12 @@ stats_sampling_free(struct tarn_bdev *bdev)
 		free(sampling);
 }
 
+uint64_t
+tarn_bdev_get_qd_sampling(const struct tarn_bdev *bdev)
+{
+	return bdev->sampling != NULL ? bdev->sampling->period_us : 0;
+}
+
 int
 tarn_bdev_set_qd_sampling(struct tarn_bdev *bdev, uint64_t period_us)
 {

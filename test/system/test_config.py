@@ -126,6 +126,8 @@ def test_what_save_config_gives_brings_back_the_same_state(start, folder, method
         first.rpc.call(name, **arguments)
     first.rpc.call(method, **params)
     first.rpc.bdev_set_qos_limit(name="d", rw_ios_per_sec=30000, w_mbytes_per_sec=9)
+    first.rpc.bdev_enable_histogram(name="d", enable=True)
+    first.rpc.bdev_set_qd_sampling_period(name="d", period=250000)
     saved, was = first.rpc.save_config(), state(first.rpc)
     (entry,) = [e for e in saved["subsystems"][0]["config"]
                 if e["method"] == method and e["params"]["name"] == "d"]
@@ -133,6 +135,8 @@ def test_what_save_config_gives_brings_back_the_same_state(start, folder, method
         if value not in (False, None):  # a default may be left out
             assert entry["params"][field] == value
     assert "force" not in json.dumps(saved)
+    assert {"method": "bdev_set_qd_sampling_period", "params": {"name": "d", "period": 250000}} in \
+        saved["subsystems"][0]["config"]
     assert first.stop() == 0
     second = start("-c", write(folder, saved))
     assert state(second.rpc) == was
