@@ -4,9 +4,15 @@
 
 struct cJSON;
 
-/** How many system calls of this bdev's driver have submitted I/O so far; 0: it does not say. Control reactor. */
+/**
+ * How many system calls of this bdev's driver have submitted I/O so far; 0: it does not say.
+ * Control reactor.
+ */
 uint64_t perf_describe_submit_count(struct tarn_bdev *bdev);
-/** What the devices are and what their drivers say of themselves. \return an array, or NULL for want of memory. */
+/**
+ * What the devices are and what their drivers say of themselves. \return an array, or NULL for want
+ * of memory.
+ */
 struct cJSON *perf_describe_targets(const struct perf_targets *targets);
 /** Add an unsigned number, as plain digits whatever its size. */
 void perf_describe_add_u64(struct cJSON *object, const char *name, uint64_t value);

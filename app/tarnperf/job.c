@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The load. A slot is one I/O that goes round: issue, done, issue. The plain path from completion to the next
- * submission is a dozen instructions and reads no clock: time is taken once, by lib/bdev, whose statistics
- * are the result. Everything else (mixes, zipf, verify, flushes) is issue_special(), and what starts by
- * permission (batches, rate) is parked and released.
+ * The load. A slot is one I/O that goes round: issue, done, issue. The plain path from completion
+ * to the next submission is a dozen instructions and reads no clock: time is taken once, by
+ * lib/bdev, whose statistics are the result. Everything else (mixes, zipf, verify, flushes) is
+ * issue_special(), and what starts by permission (batches, rate) is parked and released.
  *
  * budget == 0 ends a job: whatever completes is parked, and when all are, the job is done.
  */
@@ -109,7 +109,9 @@ issue_plain(struct perf_job *job, struct perf_slot *slot)
 			       job->flags, slot_done_plain, slot);
 }
 
-/* The block of the next I/O and what a read must find there. \return false: there is none any more. */
+/*
+ * The block of the next I/O and what a read must find there. \return false: there is none any more.
+ */
 static bool
 choose_block(struct perf_job *job, struct perf_slot *slot)
 {
@@ -203,7 +205,9 @@ job_release(struct perf_job *job)
 
 		if (job->gated && !perf_rate_take(&job->rate, tarn_reactor_turn_ns()))
 			break;
-		/* From the bottom up: what comes back to be parked lands on places that were read. */
+		/*
+		 * From the bottom up: what comes back to be parked lands on places that were read.
+		 */
 		job->parked_count = keep;
 		for (uint32_t i = 0; i < step; i++)
 			issue(job, job->parked[keep + i]);

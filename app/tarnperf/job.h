@@ -15,8 +15,9 @@
 struct perf_slot; /* One of a job's I/Os. Opaque. */
 
 /*
- * A job keeps `depth` I/Os of one load going on one device from one reactor. What the fast path reads comes
- * first. The functions below run on the job's reactor; the control reactor sends them there.
+ * A job keeps `depth` I/Os of one load going on one device from one reactor. What the fast path
+ * reads comes first. The functions below run on the job's reactor; the control reactor sends them
+ * there.
  */
 struct perf_job {
 	struct tarn_channel *channel;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line: one table says of each option how it is written, where its value goes, and what --help
- * says; options that need more than a number in a field have a function. What contradicts is refused at the
- * end, by name, before anything is opened.
+ * The command line: one table says of each option how it is written, where its value goes, and what
+ * --help says; options that need more than a number in a field have a function. What contradicts is
+ * refused at the end, by name, before anything is opened.
  */
 #include "opts.h"
 

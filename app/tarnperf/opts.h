@@ -52,7 +52,8 @@ struct perf_opts {
 void perf_opts_init(struct perf_opts *opts);
 /**
  * Read the command line.
- * \return 0, or -EINVAL with the reason: an unknown option, a bad value, or options that contradict each other.
+ * \return 0, or -EINVAL with the reason: an unknown option, a bad value, or options that contradict
+ * each other.
  */
 int perf_opts_parse(struct perf_opts *opts, int argc, char **argv, struct tarn_reason *reason);
 void perf_opts_help(FILE *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Numbers with units. strtod reads the number and what follows must be a unit of the table, whole, so that
- * "4kb" or "10 s" is an error and not a guess.
+ * Numbers with units. strtod reads the number and what follows must be a unit of the table, whole,
+ * so that "4kb" or "10 s" is an error and not a guess.
  */
 #include "opts_value.h"
 

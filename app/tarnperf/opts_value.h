@@ -3,8 +3,8 @@
 #include <stdint.h>
 
 /*
- * Values on the command line as numbers. Each returns 0 with *ret, or -EINVAL (not of that form, or negative)
- * or -ERANGE (does not fit).
+ * Values on the command line as numbers. Each returns 0 with *ret, or -EINVAL (not of that form, or
+ * negative) or -ERANGE (does not fit).
  */
 
 /** "4096", "4k", "4KiB", "1.5g": bytes, units of 1024. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The checkable block. The filling differs from block to block and from write to write and does not compress,
- * so that neither a compressing device nor a deduplicating one makes it cheaper than real data.
+ * The checkable block. The filling differs from block to block and from write to write and does not
+ * compress, so that neither a compressing device nor a deduplicating one makes it cheaper than real
+ * data.
  */
 #include "pattern.h"
 

@@ -4,9 +4,10 @@
 #include <stdint.h>
 
 /*
- * Data that can be checked. Each 512 bytes stand for themselves, whatever the size of the I/O that wrote or
- * reads them: where on the device they belong, which run and which write of that run they come from, and a
- * CRC over all of it. So a block that is damaged, in the wrong place, stale or never written is told apart.
+ * Data that can be checked. Each 512 bytes stand for themselves, whatever the size of the I/O that
+ * wrote or reads them: where on the device they belong, which run and which write of that run they
+ * come from, and a CRC over all of it. So a block that is damaged, in the wrong place, stale or
+ * never written is told apart.
  */
 #define PERF_PATTERN_BYTES 512
 #define PERF_PATTERN_ANY_GENERATION UINT64_MAX

@@ -2,7 +2,10 @@
 #pragma once
 #include <stdint.h>
 
-/* xoshiro would be better and slower: offsets need no more than Marsaglia's xorshift64* (Vigna 2016). */
+/*
+ * xoshiro would be better and slower: offsets need no more than Marsaglia's xorshift64* (Vigna
+ * 2016).
+ */
 struct perf_random {
 	uint64_t state; /* never 0 */
 };
@@ -35,7 +38,10 @@ perf_random_next(struct perf_random *random)
 	return x * UINT64_C(0x2545f4914f6cdd1d);
 }
 
-/** \return a number below bound, which is not 0: the high half of a product, without a division (Lemire). */
+/**
+ * \return a number below bound, which is not 0: the high half of a product, without a division
+ * (Lemire).
+ */
 static inline uint64_t
 perf_random_below(struct perf_random *random, uint64_t bound)
 {

@@ -4,8 +4,9 @@
 #include <stdint.h>
 
 /*
- * A limit of I/Os per second: the n-th may start n intervals after the first. Whoever fell behind may catch
- * up what was missed in the last 10 ms and no more, so that a stall is not followed by a storm.
+ * A limit of I/Os per second: the n-th may start n intervals after the first. Whoever fell behind
+ * may catch up what was missed in the last 10 ms and no more, so that a stall is not followed by a
+ * storm.
  */
 #define PERF_RATE_CATCH_UP_NS UINT64_C(10000000)
 

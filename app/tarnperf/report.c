@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The result, for people and for programs. Durations in the JSON are microseconds with three places. */
+/*
+ * The result, for people and for programs. Durations in the JSON are microseconds with three
+ * places.
+ */
 #include "report.h"
 
 #include <cjson/cJSON.h>

@@ -7,8 +7,8 @@
  *   MEASURING --every job has used its budget up--> GATHERING
  *   ... --verify--> VERIFYING --all jobs done--> CLOSING --channels put--> bdevs deleted, reactors stop
  *
- * Statistics are reset and gathered by lib/bdev; both times the clock is read when that has been done, so that
- * what the visits take cancels out.
+ * Statistics are reset and gathered by lib/bdev; both times the clock is read when that has been
+ * done, so that what the visits take cancels out.
  */
 #include "run.h"
 
@@ -347,7 +347,9 @@ job_limit(struct perf_job *job, uint32_t job_count, uint32_t index)
 	job->limit = limit;
 }
 
-/* A sequential or verifying job has a part of the region to itself, a random one goes all over it. */
+/*
+ * A sequential or verifying job has a part of the region to itself, a random one goes all over it.
+ */
 static int
 job_region(struct perf_job *job, uint32_t part_count, uint32_t part, struct tarn_reason *reason)
 {

@@ -43,8 +43,9 @@ struct perf_run {
 };
 
 /**
- * Do the whole run: reactors are made, run and gone again. The calling thread becomes the control reactor.
- * SIGINT and SIGTERM end the measurement and keep what there is; the second time they end the program.
+ * Do the whole run: reactors are made, run and gone again. The calling thread becomes the control
+ * reactor. SIGINT and SIGTERM end the measurement and keep what there is; the second time they end
+ * the program.
  * \return the exit status: 0, 1 (I/O or verify errors) or 2 (refused; run->reason says why).
  */
 int perf_run(struct perf_run *run, const struct perf_opts *opts);

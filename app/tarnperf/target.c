@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The devices: from paths by one driver, or from a config. Before anything is opened for writing, whatever
- * file or device lies under it is held against --destroy-data.
+ * The devices: from paths by one driver, or from a config. Before anything is opened for writing,
+ * whatever file or device lies under it is held against --destroy-data.
  */
 #include "target.h"
 

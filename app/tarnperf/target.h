@@ -22,7 +22,8 @@ struct perf_targets {
 };
 
 /**
- * Create the bdevs that the options name, or those of the config, and open them. Control reactor; blocks.
+ * Create the bdevs that the options name, or those of the config, and open them. Control reactor;
+ * blocks.
  * \return 0, or -errno with the reason; what was made is then gone again, except bdevs, which
  * tarn_framework_stop() ends in both cases.
  */

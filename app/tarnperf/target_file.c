@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guard before a path. Files are created full of data, not sparse: a hole reads at the speed of memory
- * and the first write to it pays for allocation, so neither says anything about the device.
+ * The guard before a path. Files are created full of data, not sparse: a hole reads at the speed of
+ * memory and the first write to it pays for allocation, so neither says anything about the device.
  */
 #include "target_file.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The map behind --verify. Four bytes per block, from calloc, so that what is never touched costs no memory.
- * A generation that would overflow its 31 bits starts again at 1.
+ * The map behind --verify. Four bytes per block, from calloc, so that what is never touched costs
+ * no memory. A generation that would overflow its 31 bits starts again at 1.
  */
 #include "verify.h"
 

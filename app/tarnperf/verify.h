@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /*
- * What a job has written where: a generation for each block of its region, and which of them are in flight.
- * No two I/Os of a verifying job touch the same block at a time (whichever came last could not be told), and
- * regions of jobs do not overlap. So what a read must find is always known.
+ * What a job has written where: a generation for each block of its region, and which of them are in
+ * flight. No two I/Os of a verifying job touch the same block at a time (whichever came last could
+ * not be told), and regions of jobs do not overlap. So what a read must find is always known.
  */
 struct perf_verify {
 	uint32_t *state; /* generation << 1 | in flight */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * With h(x) = x^-theta and H its integral, a uniform u between H(1.5) - 1 and H(count + 0.5) is inverted and
- * rounded to a rank k, and kept when it lies in the part of k's column that belongs to h(k). Nearly all are.
+ * With h(x) = x^-theta and H its integral, a uniform u between H(1.5) - 1 and H(count + 0.5) is
+ * inverted and rounded to a rank k, and kept when it lies in the part of k's column that belongs to
+ * h(k). Nearly all are.
  */
 #include "zipf.h"
 
@@ -56,7 +57,9 @@ perf_zipf_init(struct perf_zipf *zipf, uint64_t count, double theta)
 	zipf->integral_first = integral(zipf, 1.5) - 1;
 	zipf->integral_last = integral(zipf, (double)count + 0.5);
 	zipf->shortcut = 2 - integral_inverse(zipf, integral(zipf, 2.5) - pow(2, -theta));
-	/* The golden section of the range, and from there the first coprime: ranks land far apart. */
+	/*
+	 * The golden section of the range, and from there the first coprime: ranks land far apart.
+	 */
 	zipf->step = (uint64_t)((double)count * 0.6180339887498949) | 1;
 	while (common_divisor(zipf->step, count) != 1)
 		zipf->step += 2;

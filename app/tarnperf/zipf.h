@@ -3,10 +3,10 @@
 #include "random.h"
 
 /*
- * Numbers below count where the rank-th most frequent comes in proportion to 1 / rank^theta, the ranks
- * scattered over the whole range. Any count, any theta above 0, no tables: rejection-inversion
- * (W. Hörmann, G. Derflinger, "Rejection-inversion to generate variates from monotone discrete
- * distributions", ACM TOMACS 6(3), 1996).
+ * Numbers below count where the rank-th most frequent comes in proportion to 1 / rank^theta, the
+ * ranks scattered over the whole range. Any count, any theta above 0, no tables:
+ * rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to generate variates from
+ * monotone discrete distributions", ACM TOMACS 6(3), 1996).
  */
 struct perf_zipf {
 	uint64_t count;

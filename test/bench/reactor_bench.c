@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What reactors cost beside I/O, as one JSON object: how long a message to a sleeping reactor takes until its
- * function runs, how long one to a busy reactor does, and how many go round per second.
+ * What reactors cost beside I/O, as one JSON object: how long a message to a sleeping reactor takes
+ * until its function runs, how long one to a busy reactor does, and how many go round per second.
  *
- * Ping goes from the control reactor to the other one, which stamps it and sends it back. Before each ping to
- * a sleeper the sender waits long enough for it to have fallen asleep. The stream keeps STREAM messages going.
+ * Ping goes from the control reactor to the other one, which stamps it and sends it back. Before
+ * each ping to a sleeper the sender waits long enough for it to have fallen asleep. The stream
+ * keeps STREAM messages going.
  */
 #include <stdio.h>
 #include <stdlib.h>
