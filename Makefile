@@ -186,7 +186,7 @@ D = $(DESTDIR)$(PREFIX)
 
 .PHONY: install uninstall
 ## make install    into $(DESTDIR)$(PREFIX): programs, library, headers, tarn.pc, man pages, systemd
-##                 unit, bash completion, ready-made configurations; make uninstall removes them
+##                 unit, bash completion, configurations, Python client; make uninstall removes them
 install: all $(MANS)
 	@install -d $(addprefix $D/,bin lib/pkgconfig lib/systemd/system include/tarn share/man/man1 \
 		share/man/man8 share/bash-completion/completions share/tarn/json-config)
@@ -200,6 +200,7 @@ install: all $(MANS)
 	@install -m 644 $(filter %.8,$(MANS)) $D/share/man/man8
 	@$(B)/bin/tarnctl completion bash >$D/share/bash-completion/completions/tarnctl
 	@install -m 644 $(wildcard json-config/*.json) $D/share/tarn/json-config
+	@install -m 644 scripts/tarn_rpc.py scripts/example-control.py $D/share/tarn
 	@echo "installed into $D"
 
 uninstall:

@@ -109,6 +109,7 @@ INSTALLED = [
     "lib/systemd/system/tarnd.service", "include/tarn/bdev.h", "share/man/man8/tarnd.8",
     "share/man/man1/tarnctl.1", "share/man/man1/tarnperf.1",
     "share/bash-completion/completions/tarnctl", "share/tarn/json-config/quickstart.json",
+    "share/tarn/tarn_rpc.py",
 ]
 CONSUMER = """
 #include <stdio.h>
