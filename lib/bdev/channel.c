@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels (one device on one reactor), and groups (what a driver's channels on one reactor share). All on
- * their reactor.
+ * Channels (one device on one reactor), and groups (what a driver's channels on one reactor share).
+ * All on their reactor.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -290,8 +290,8 @@ channel_free(struct tarn_channel *channel)
 }
 
 /*
- * The end of a channel waits for the end of the turn: the last callback of its user may put it from within
- * the driver's poll.
+ * The end of a channel waits for the end of the turn: the last callback of its user may put it from
+ * within the driver's poll.
  */
 static void
 teardown(void *arg)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Channels whose depth adapts: a timed poller feeds depth_auto.c with windows of what the channel did. */
+/*
+ * Channels whose depth adapts: a timed poller feeds depth_auto.c with windows of what the channel
+ * did.
+ */
 #include <errno.h>
 #include <stdlib.h>
 

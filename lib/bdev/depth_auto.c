@@ -4,10 +4,11 @@
  *
  *	DESCEND --halve while it is enough; too few--> REFINE --bisected--> HOLD
  *	   ^ \--first depth within the target--> CEILING --bisected--> DESCEND (or HOLD)
- *	   \------------------ now and then, or when throughput or latency are others ---------- HOLD
+ *	   \--------------- now and then, or when throughput or latency change ------------ HOLD
  *
- * It comes from above, where throughput is at its best and a step down costs little. Only a depth that was
- * reached (I/O waited for it) can be too small: throughput that falls otherwise is the users' doing.
+ * It comes from above, where throughput is at its best and a step down costs little. Only a depth
+ * that was reached (I/O waited for it) can be too small: throughput that falls otherwise is the
+ * users' doing.
  */
 #include "depth_auto.h"
 

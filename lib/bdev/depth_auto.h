@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /*
- * Finds the smallest queue depth that keeps throughput within 3 % of the best, with the mean latency below a
- * target if there is one. Pure: it is fed with what happened in each window of time and says what depth the
- * next one shall have. Within lib/bdev.
+ * Finds the smallest queue depth that keeps throughput within 3 % of the best, with the mean
+ * latency below a target if there is one. Pure: it is fed with what happened in each window of time
+ * and says what depth the next one shall have. Within lib/bdev.
  */
 enum depth_auto_state { DEPTH_DESCEND, DEPTH_CEILING, DEPTH_REFINE, DEPTH_HOLD };
 
@@ -22,7 +22,9 @@ struct depth_auto {
 	uint32_t max;
 	uint64_t latency_target_ns; /* 0: none */
 	enum depth_auto_state state;
-	/* The measurement under way, of several windows; the first after a change does not count. */
+	/*
+	 * The measurement under way, of several windows; the first after a change does not count.
+	 */
 	uint32_t window_count, binding_count;
 	struct depth_auto_window sum;
 	/* The search. */

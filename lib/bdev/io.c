@@ -6,11 +6,12 @@
  *	IDLE --submit: not as the driver takes it---> SPLIT ----last part----> IDLE (callback)
  *	IDLE --submit: no slot free--> WAITING --io_drain--> (as below)
  *	IDLE --submit: slot----------> DRIVER --tarn_io_complete--> IDLE (callback)
- *	               merging pays--> PLUGGED --end of turn--> DRIVER or MERGED --merge_done--> IDLE (callback)
+ *	IDLE --submit: merging pays--> PLUGGED --end of turn--> DRIVER (as above)
+ *	PLUGGED --end of turn, has neighbours--> MERGED --merge_done--> IDLE (callback)
  *
- * A slot is one of the depth_limit that a channel has in its driver. Parts of a split I/O and the driver's
- * I/O pass through io_admit() alike; an I/O that does not fit waits, it never fails. Foreground goes first,
- * and background has at most background_limit slots.
+ * A slot is one of the depth_limit that a channel has in its driver. Parts of a split I/O and the
+ * driver's I/O pass through io_admit() alike; an I/O that does not fit waits, it never fails.
+ * Foreground goes first, and background has at most background_limit slots.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Neighbours that are submitted in one turn, in order, become one I/O of the driver, where its table says
- * that this pays. Each keeps the slot it has. When a merged I/O fails its members are carried out one by
- * one, so that an error is told of those blocks only that have it (contract C3).
+ * Neighbours that are submitted in one turn, in order, become one I/O of the driver, where its
+ * table says that this pays. Each keeps the slot it has. When a merged I/O fails its members are
+ * carried out one by one, so that an error is told of those blocks only that have it (contract C3).
  */
 #include "lib/bdev/internal.h"
 

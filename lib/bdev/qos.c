@@ -2,21 +2,27 @@
 /*
  * Limits of rate: token buckets that all channels of a bdev share, on whatever reactors they are.
  *
- * A bucket is one number, the time until which its tokens are spent (the generic cell rate algorithm, ITU-T
- * I.371). An I/O books: it may go when that time has come, and moves it on by what it costs, so that I/O of any
- * size passes and is paid for afterwards. The time is never further back than the burst. Only the first I/O of
- * a channel's list books, so that the channels take turns whichever reactor is the quicker.
+ * A bucket is one number, the time until which its tokens are spent (the generic cell rate
+ * algorithm, ITU-T I.371). An I/O books: it may go when that time has come, and moves it on by what
+ * it costs, so that I/O of any size passes and is paid for afterwards. The time is never further
+ * back than the burst. Only the first I/O of a channel's list books, so that the channels take
+ * turns whichever reactor is the quicker.
  *
- * The time of an I/O's booking stands in its done_bytes, which only split I/O has a use for; 0: not booked.
+ * The time of an I/O's booking stands in its done_bytes, which only split I/O has a use for; 0: not
+ * booked.
  *
- * Who may not go yet waits at the head of its channel's list, until the time that is told to the reactor as how
- * long it may sleep. Setting limits changes the buckets at once and then visits the reactors by message: there
- * the channels learn whether to look at them at all, and what waits books again.
+ * Who may not go yet waits at the head of its channel's list, until the time that is told to the
+ * reactor as how long it may sleep. Setting limits changes the buckets at once and then visits the
+ * reactors by message: there the channels learn whether to look at them at all, and what waits
+ * books again.
  */
 #include "lib/bdev/internal.h"
 #include "tarn/env.h"
 
-/* Costs and times: in 1/16 ns since the bucket's base. Cost of one token: with 28 more binary places. */
+/*
+ * Costs and times: in 1/16 ns since the bucket's base. Cost of one token: with 28 more binary
+ * places.
+ */
 #define UNIT_SHIFT 4
 #define COST_SHIFT 28
 #define COST_MAX (UINT64_C(1) << 58)
@@ -43,7 +49,9 @@ token_cost(uint64_t tokens_per_s)
 	return tarn_max_u64(cost, 1);
 }
 
-/* How many tokens of each bucket an I/O takes. Of a split I/O, the first part pays for being one. */
+/*
+ * How many tokens of each bucket an I/O takes. Of a split I/O, the first part pays for being one.
+ */
 static void
 tokens_of(const struct tarn_io *io, uint64_t tokens[QOS_LIMIT_COUNT])
 {

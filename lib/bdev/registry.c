@@ -4,7 +4,8 @@
  *
  *	created --delete, gone--> removing --last close, last hold--> freed
  *
- * Removal tells the users once, refuses new ones, and then waits for as long as somebody holds the device.
+ * Removal tells the users once, refuses new ones, and then waits for as long as somebody holds the
+ * device.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -334,7 +335,9 @@ send_event(struct tarn_bdev *bdev, enum tarn_bdev_event event)
 				continue;
 			desc->told_of_removal = true;
 		}
-		/* An earlier one's handler may have closed it; its memory lasts until a later turn. */
+		/*
+		 * An earlier one's handler may have closed it; its memory lasts until a later turn.
+		 */
 		if (desc->event_cb != NULL && !desc->closed)
 			desc->event_cb(bdev, event, desc->event_arg);
 	}
@@ -514,7 +517,10 @@ tarn_bdev_close(struct tarn_bdev_desc *desc)
 	struct tarn_bdev *bdev = desc->bdev;
 
 	tarn_assert(tarn_on_control_reactor());
-	/* Its channels, all put, may still be on their way out: they keep the device until they are. */
+	/*
+	 * Its channels, all put, may still be on their way out: they keep the device until they
+	 * are.
+	 */
 	bdev_hold(bdev);
 	desc->closed = true;
 	TAILQ_REMOVE(&bdev->descs, desc, link);

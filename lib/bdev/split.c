@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * I/O that the driver does not take as it is, carried out in parts: larger than its limit, zeroes that it
- * can only write, FUA that it can only give by a flush afterwards.
+ * I/O that the driver does not take as it is, carried out in parts: larger than its limit, zeroes
+ * that it can only write, FUA that it can only give by a flush afterwards.
  *
  *	parts, at most PARTS_MAX in flight --all done--> (flush) --> callback
  *
- * The first error ends it, once the parts in flight are back. Where the group has no child left for a part,
- * the I/O waits on the group's list until one comes back.
+ * The first error ends it, once the parts in flight are back. Where the group has no child left for
+ * a part, the I/O waits on the group's list until one comes back.
  */
 #include "lib/bdev/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Statistics: counted by each channel on its own reactor; gathered, and reset, by a message that visits the
- * reactors one after another, so that neither takes a lock or tears a count.
+ * Statistics: counted by each channel on its own reactor; gathered, and reset, by a message that
+ * visits the reactors one after another, so that neither takes a lock or tears a count.
  */
 #include <errno.h>
 #include <stdlib.h>

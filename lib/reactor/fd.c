@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * File descriptors, and sleep. Sockets are watched always; what drivers complete by is watched during sleep
- * only, because a watched ring or eventfd costs the kernel a wake-up on every completion.
+ * File descriptors, and sleep. Sockets are watched always; what drivers complete by is watched
+ * during sleep only, because a watched ring or eventfd costs the kernel a wake-up on every
+ * completion.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -62,7 +62,10 @@ struct tarn_reactor {
 	uint32_t dead_watch_count;
 	uint64_t fd_due_ns, fd_period_ns;
 
-	/* Messages to other reactors that their rings did not take; a bit in `overflowing` for each. */
+	/*
+	 * Messages to other reactors that their rings did not take; a bit in `overflowing` for
+	 * each.
+	 */
 	struct msg_list overflow[TARN_REACTOR_COUNT_MAX];
 	uint64_t overflowing;
 	uint32_t overflow_msg_count;

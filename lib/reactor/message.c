@@ -2,11 +2,12 @@
 /*
  * Messages (contract C1): never dropped, and no reactor waits for another.
  *
- * A message goes into the receiver's ring, or, when that is full or older ones of the same sender still wait,
- * onto the sender's own list for that receiver, from which each turn moves what fits. Order is thus kept for
- * each pair of sender and receiver. Threads that are no reactors have no turns and hand theirs over under the
- * receiver's lock. The lists need no memory; past a ring of messages on them the sender
- * counts as congested, and lib/bdev admits no new I/O there until they have drained.
+ * A message goes into the receiver's ring, or, when that is full or older ones of the same sender
+ * still wait, onto the sender's own list for that receiver, from which each turn moves what fits.
+ * Order is thus kept for each pair of sender and receiver. Threads that are no reactors have no
+ * turns and hand theirs over under the receiver's lock. The lists need no memory; past a ring of
+ * messages on them the sender counts as congested, and lib/bdev admits no new I/O there until they
+ * have drained.
  */
 #include <errno.h>
 #include <stdlib.h>

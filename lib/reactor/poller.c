@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Pollers: active ones on every turn, timed ones when due. One that is unregistered while a list is being
- * walked stays on it, marked dead, until the walk is over.
+ * Pollers: active ones on every turn, timed ones when due. One that is unregistered while a list is
+ * being walked stays on it, marked dead, until the walk is over.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
 /*
  * Life of the reactors: made, run on their threads, stopped, freed.
  *
- * The thread that makes them is the control reactor's from then on. Stopping: everyone goes on turning until
- * all have had a turn without work, so that a message sent by a reactor that stops late still arrives.
+ * The thread that makes them is the control reactor's from then on. Stopping: everyone goes on
+ * turning until all have had a turn without work, so that a message sent by a reactor that stops
+ * late still arrives.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rte_ring behind five functions. rte_ring_init() on memory of our own needs no EAL start-up, no hugepages
- * and no root.
+ * rte_ring behind five functions. rte_ring_init() on memory of our own needs no EAL start-up, no
+ * hugepages and no root.
  *
- * This file is compiled without ThreadSanitizer: DPDK 22.11 orders its ring by barriers that the sanitizer
- * cannot see. Instead each push and pop tells it what the ring guarantees: whatever came before a push is
- * seen after the pop that takes the message.
+ * This file is compiled without ThreadSanitizer: DPDK 22.11 orders its ring by barriers that the
+ * sanitizer cannot see. Instead each push and pop tells it what the ring guarantees: whatever came
+ * before a push is seen after the pop that takes the message.
  */
 #include <rte_ring.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  *
  *	busy --no work for spin_ns--> asleep --event, message, timer--> busy
  *
- * Handshake with senders, so that a sleeping reactor is always woken and a busy one never: the sleeper sets
- * `sleeping`, then looks at its ring; a sender puts its message into the ring, then looks at `sleeping`. With
- * a full barrier between each pair at least one of them sees the other.
+ * Handshake with senders, so that a sleeping reactor is always woken and a busy one never: the
+ * sleeper sets `sleeping`, then looks at its ring; a sender puts its message into the ring, then
+ * looks at `sleeping`. With a full barrier between each pair at least one of them sees the other.
  */
 #include "lib/reactor/internal.h"
 #include "tarn/env.h"
@@ -84,10 +84,10 @@ all_quiet(struct tarn_reactor *reactor, bool *quiet)
 }
 
 /*
- * Spinning pays when work comes soon, and only takes CPU time (of the device's emulation too, in a virtual
- * machine) when it does not. So the time to spin grows towards idle_spin_us while idle periods end within
- * that, and shrinks to nothing while they do not: as KVM polls before it halts (Linux,
- * Documentation/virt/kvm/halt-polling.rst).
+ * Spinning pays when work comes soon, and only takes CPU time (of the device's emulation too, in a
+ * virtual machine) when it does not. So the time to spin grows towards idle_spin_us while idle
+ * periods end within that, and shrinks to nothing while they do not: as KVM polls before it halts
+ * (Linux, Documentation/virt/kvm/halt-polling.rst).
  */
 static void
 adapt_spin(struct tarn_reactor *reactor, uint64_t idle_ns)

@@ -7,10 +7,10 @@
  *                 |            +--> failed --poll--> complete
  *                 +------ EAGAIN of RWF_NOWAIT ---------+
  *
- * io_submit sends what one turn gathered, or AIO_SEND_MAX of it, with one system call; completions are read from the ring
- * that the kernel maps into the process, with none. A completion writes the eventfd only when its
- * I/O was sent while the reactor had slept lately, because that wakes nobody on a loaded one and
- * costs as much.
+ * io_submit sends what one turn gathered, or AIO_SEND_MAX of it, with one system call; completions
+ * are read from the ring that the kernel maps into the process, with none. A completion writes the
+ * eventfd only when its I/O was sent while the reactor had slept lately, because that wakes nobody
+ * on a loaded one and costs as much.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device that answers late: I/O is passed on, and its completion held back. Of the reads and of the writes
- * each, every hundredth takes the p99 latency, the others the average one.
+ * A device that answers late: I/O is passed on, and its completion held back. Of the reads and of
+ * the writes each, every hundredth takes the p99 latency, the others the average one.
  *
- * What is held back lies in one list for each latency, in order of completion, and so nearly in the order in
- * which it is due: a latency that is made shorter counts for what completes after it.
+ * What is held back lies in one list for each latency, in order of completion, and so nearly in the
+ * order in which it is due: a latency that is made shorter counts for what completes after it.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device that goes wrong when told to: I/O is passed on to the base, except where a rule says otherwise.
+ * A device that goes wrong when told to: I/O is passed on to the base, except where a rule says
+ * otherwise.
  *
  *	submit --no rule-----------------------> base --> done
  *	submit --failure, nomem----------------> `failed`, done at the next poll
  *	submit --pending--> `hanging` --cleared--> base --> done
- *	submit --corrupt data------------------> base, data changed after a read, before a write --> done
+ *	submit --corrupt data--> base, data changed after a read or before a write --> done
  *	submit --short---> first half to the base --> done, with -EIO
  */
 #include <errno.h>

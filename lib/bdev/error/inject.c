@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rules of an error device. Shares are drawn from a fixed seed, so that a test sees the same each time. */
+/*
+ * The rules of an error device. Shares are drawn from a fixed seed, so that a test sees the same
+ * each time.
+ */
 #include <string.h>
 
 #include "lib/bdev/error/inject.h"

@@ -7,8 +7,8 @@
 #include "tarn/bdev_opts.h"
 
 /*
- * Which I/O of an error device is to go wrong, and how. Any thread. There is a lock, taken only while some
- * injection is in force: this is a device for tests.
+ * Which I/O of an error device is to go wrong, and how. Any thread. There is a lock, taken only
+ * while some injection is in force: this is a device for tests.
  */
 struct inject {
 	pthread_mutex_t lock;
@@ -26,7 +26,8 @@ void inject_fini(struct inject *inject);
 void inject_set(struct inject *inject, const struct tarn_bdev_error_inject *wanted);
 /**
  * What happens to this I/O; counts it. inflight_count: of the channel, without it.
- * \return the type, TARN_ERROR_NONE for nothing; *ret_rule is a copy of the rule when it is another.
+ * \return the type, TARN_ERROR_NONE for nothing; *ret_rule is a copy of the rule when it is
+ * another.
  */
 enum tarn_error_type inject_take(struct inject *inject, const struct tarn_io *io,
 				 uint32_t inflight_count, struct tarn_bdev_error_inject *ret_rule);

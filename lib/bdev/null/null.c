@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device that does nothing: what is submitted completes at the next poll, reads leave the buffer as it is.
- * It measures the cost of everything above a driver.
+ * A device that does nothing: what is submitted completes at the next poll, reads leave the buffer
+ * as it is. It measures the cost of everything above a driver.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device in memory. The copy is made at the next poll, in the order of submission, so that a write that
- * completed is seen by whatever is submitted after it. Pages become memory as they are first written, and are
- * given back by discard and write zeroes.
+ * A device in memory. The copy is made at the next poll, in the order of submission, so that a
+ * write that completed is seen by whatever is submitted after it. Pages become memory as they are
+ * first written, and are given back by discard and write zeroes.
  */
 #include <errno.h>
 #include <string.h>
@@ -81,7 +81,10 @@ ram_close(struct tarn_bdev *bdev)
 	munmap(rb->data, rb->size_bytes);
 }
 
-/* Whole pages go back to the system and read as zeroes; what is left of a page at either end is cleared. */
+/*
+ * Whole pages go back to the system and read as zeroes; what is left of a page at either end is
+ * cleared.
+ */
 static void
 clear(struct ram_bdev *rb, uint64_t offset_bytes, uint64_t length_bytes)
 {

@@ -19,9 +19,10 @@
 
 #define URING_SQ_ENTRIES 512
 /*
- * So many requests are sent without waiting for the end of the turn: while the kernel prepares a long batch
- * the device would have nothing to do. Measured on an ext4 file on virtio at depth 32: 8 gives 0.97 of what
- * single submissions reach, whole turns 0.92; the system calls more are lost in the noise.
+ * So many requests are sent without waiting for the end of the turn: while the kernel prepares a
+ * long batch the device would have nothing to do. Measured on an ext4 file on virtio at depth 32: 8
+ * gives 0.97 of what single submissions reach, whole turns 0.92; the system calls more are lost in
+ * the noise.
  */
 #define URING_SEND_MAX 8
 #define URING_FILES_MAX 1024

@@ -3,8 +3,8 @@
 #include "tarn/bdev_driver.h"
 
 /*
- * A driver without a medium, commanded by the test: it records what it is given, and completes it when told,
- * or after a time of the fake clock. Two reactors, turned by hand, on one thread.
+ * A driver without a medium, commanded by the test: it records what it is given, and completes it
+ * when told, or after a time of the fake clock. Two reactors, turned by hand, on one thread.
  */
 #define FAKE_BLOCK 512
 #define FAKE_BLOCKS 65536

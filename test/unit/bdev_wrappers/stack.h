@@ -5,8 +5,8 @@
 #include "test/unit/common/ut.h"
 
 /*
- * A wrapper "top" on a ram device "base" of 1 MiB in blocks of 512 bytes; one reactor turned by hand, by the
- * fake clock.
+ * A wrapper "top" on a ram device "base" of 1 MiB in blocks of 512 bytes; one reactor turned by
+ * hand, by the fake clock.
  */
 #define STACK_BLOCK 512
 #define STACK_BYTES (1u << 20)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The delay driver, by the fake clock; and what it shares with every wrapper: going when its base goes. */
+/*
+ * The delay driver, by the fake clock; and what it shares with every wrapper: going when its base
+ * goes.
+ */
 #include <errno.h>
 #include <string.h>
 

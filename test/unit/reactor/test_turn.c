@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reactors turned by hand, on one thread, by the fake clock: order, pollers, deferred calls, fds. */
+/*
+ * Reactors turned by hand, on one thread, by the fake clock: order, pollers, deferred calls, fds.
+ */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
