@@ -175,9 +175,12 @@ issue_special(struct perf_job *job, struct perf_slot *slot)
 			       slot_done_special, slot);
 		return;
 	}
-	if (job->checked)
-		perf_pattern_fill(slot->buf, job->block_bytes, slot->offset_bytes, job->opts->seed,
-				  slot->generation);
+	if (job->checked) {
+		struct perf_pattern pattern = { slot->offset_bytes, job->opts->seed,
+						slot->generation };
+
+		perf_pattern_fill(slot->buf, job->block_bytes, &pattern);
+	}
 	tarn_bdev_write(job->channel, &slot->io, slot->buf, job->block_bytes, slot->offset_bytes,
 			job->flags, slot_done_special, slot);
 }
@@ -248,13 +251,13 @@ slot_done_plain(void *arg, int status)
 static void
 slot_check(struct perf_job *job, struct perf_slot *slot)
 {
+	struct perf_pattern pattern = { slot->offset_bytes, job->opts->seed, slot->generation };
 	struct perf_pattern_error error;
 
 	if (slot->op != TARN_IO_READ || slot->generation == 0)
 		return;
 	job->verified_count++;
-	if (perf_pattern_check(slot->buf, job->block_bytes, slot->offset_bytes, job->opts->seed,
-			       slot->generation, &error) == PERF_PATTERN_GOOD)
+	if (perf_pattern_check(slot->buf, job->block_bytes, &pattern, &error) == PERF_PATTERN_GOOD)
 		return;
 	if (job->verify_error_count < PERF_JOB_ERROR_MAX)
 		job->verify_errors[job->verify_error_count] = error;

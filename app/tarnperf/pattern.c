@@ -37,21 +37,22 @@ block_crc(const struct pattern_block *block)
 }
 
 void
-perf_pattern_fill(void *buf, size_t length_bytes, uint64_t offset_bytes, uint64_t run,
-		  uint64_t generation)
+perf_pattern_fill(void *buf, size_t length_bytes, const struct perf_pattern *pattern)
 {
 	struct pattern_block *block = buf;
 
-	tarn_assert(length_bytes % sizeof(*block) == 0 && offset_bytes % sizeof(*block) == 0);
+	tarn_assert(length_bytes % sizeof(*block) == 0 &&
+		    pattern->offset_bytes % sizeof(*block) == 0);
 	for (size_t i = 0; i < length_bytes / sizeof(*block); i++, block++) {
 		struct perf_random random;
 
 		block->magic = PATTERN_MAGIC;
-		block->run = run;
-		block->offset_bytes = offset_bytes + i * sizeof(*block);
-		block->generation = generation;
+		block->run = pattern->run;
+		block->offset_bytes = pattern->offset_bytes + i * sizeof(*block);
+		block->generation = pattern->generation;
 		block->reserved = 0;
-		perf_random_init(&random, run ^ (block->offset_bytes << 16) ^ generation);
+		perf_random_init(&random,
+				 pattern->run ^ (block->offset_bytes << 16) ^ pattern->generation);
 		for (size_t j = 0; j < tarn_array_count(block->filling); j++)
 			block->filling[j] = perf_random_next(&random);
 		block->crc32c = block_crc(block);
@@ -85,18 +86,18 @@ block_check(const struct pattern_block *block, uint64_t run, uint64_t generation
 }
 
 enum perf_pattern_result
-perf_pattern_check(const void *buf, size_t length_bytes, uint64_t offset_bytes, uint64_t run,
-		   uint64_t generation, struct perf_pattern_error *ret_error)
+perf_pattern_check(const void *buf, size_t length_bytes, const struct perf_pattern *pattern,
+		   struct perf_pattern_error *ret_error)
 {
 	const struct pattern_block *block = buf;
 
 	tarn_assert(length_bytes % sizeof(*block) == 0);
 	for (size_t i = 0; i < length_bytes / sizeof(*block); i++) {
 		struct perf_pattern_error error = {
-			.offset_bytes = offset_bytes + i * sizeof(*block),
+			.offset_bytes = pattern->offset_bytes + i * sizeof(*block),
 		};
 
-		error.result = block_check(&block[i], run, generation, &error);
+		error.result = block_check(&block[i], pattern->run, pattern->generation, &error);
 		if (error.result != PERF_PATTERN_GOOD) {
 			*ret_error = error;
 			return error.result;

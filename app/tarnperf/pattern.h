@@ -28,16 +28,20 @@ struct perf_pattern_error {
 	    found; /* run, offset or generation; 0 where there is nothing to compare */
 };
 
-/** Fill a buffer, a multiple of 512, for an offset that is one too. */
-void perf_pattern_fill(void *buf, size_t length_bytes, uint64_t offset_bytes, uint64_t run,
-		       uint64_t generation);
+/* Which data belongs somewhere. */
+struct perf_pattern {
+	uint64_t offset_bytes; /* on the device, a multiple of 512 */
+	uint64_t run;
+	uint64_t generation; /* of the write */
+};
+
+/** Fill a buffer, a multiple of 512. */
+void perf_pattern_fill(void *buf, size_t length_bytes, const struct perf_pattern *pattern);
 /**
- * Check what was read.
- * \param generation  that of the last write, or PERF_PATTERN_ANY_GENERATION.
+ * Check what was read. The generation may be PERF_PATTERN_ANY_GENERATION.
  * \return the first thing that is wrong, with *ret_error, or PERF_PATTERN_GOOD.
  */
 enum perf_pattern_result perf_pattern_check(const void *buf, size_t length_bytes,
-					    uint64_t offset_bytes, uint64_t run,
-					    uint64_t generation,
+					    const struct perf_pattern *pattern,
 					    struct perf_pattern_error *ret_error);
 const char *perf_pattern_result_text(enum perf_pattern_result result);

@@ -3,9 +3,9 @@
  * The course of a run, on the control reactor:
  *
  *   OPENING --all jobs open--> WARMUP --time--> RESETTING --counts are zero--> MEASURING
- *   MEASURING --time, signal, error--> GATHERING --statistics are in--> DRAINING --all jobs done--> ...
- *   MEASURING --every job has used its budget up--> GATHERING
- *   ... --verify--> VERIFYING --all jobs done--> CLOSING --channels put--> bdevs deleted, reactors stop
+ *   MEASURING --time, signal, error, or every job has used its budget up--> GATHERING
+ *   GATHERING --statistics are in--> DRAINING --all jobs done--> CLOSING, with --verify VERIFYING
+ *   VERIFYING --all jobs done--> CLOSING --channels put--> bdevs deleted, reactors stop
  *
  * Statistics are reset and gathered by lib/bdev; both times the clock is read when that has been
  * done, so that what the visits take cancels out.

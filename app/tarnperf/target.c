@@ -55,6 +55,37 @@ create_in_memory(const struct perf_opts *opts, struct tarn_bdev **ret_bdev,
 
 /* --- Configs --- */
 
+/* The bdev that a wrapper passes I/O on to, or NULL: it is none. */
+static struct tarn_bdev *
+base_of(const struct tarn_bdev *bdev)
+{
+	const char *driver = tarn_bdev_driver_name(bdev);
+
+	if (strcmp(driver, "error") == 0) {
+		const struct tarn_bdev_error_opts *opts = tarn_bdev_opts(bdev);
+
+		return tarn_bdev_find(opts->base_name);
+	}
+	if (strcmp(driver, "delay") == 0) {
+		const struct tarn_bdev_delay_opts *opts = tarn_bdev_opts(bdev);
+
+		return tarn_bdev_find(opts->base_name);
+	}
+	return NULL;
+}
+
+static bool
+is_base(const struct tarn_bdev *bdev)
+{
+	struct tarn_bdev *other = NULL;
+
+	while ((other = tarn_bdev_next(other)) != NULL) {
+		if (base_of(other) == bdev)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a write to this bdev ends on something that the user must allow. */
 static int
 check_config_bdev(struct tarn_bdev *bdev, const struct perf_opts *opts, struct tarn_reason *reason)
@@ -64,13 +95,8 @@ check_config_bdev(struct tarn_bdev *bdev, const struct perf_opts *opts, struct t
 	if (opts->read_percent == 100 || opts->destroy_data || strcmp(driver, "null") == 0 ||
 	    strcmp(driver, "ram") == 0)
 		return 0;
-	if (strcmp(driver, "error") == 0 || strcmp(driver, "delay") == 0) {
-		const struct tarn_bdev_error_opts *base = tarn_bdev_opts(bdev);
-		struct tarn_bdev *base_bdev = tarn_bdev_find(base->base_name);
-
-		if (base_bdev != NULL)
-			return check_config_bdev(base_bdev, opts, reason);
-	}
+	if (base_of(bdev) != NULL)
+		return check_config_bdev(base_of(bdev), opts, reason);
 	return tarn_reason_set(
 	    reason, -EPERM,
 	    "bdev %s: --rw %s would destroy what is on it; --destroy-data allows it",
@@ -105,8 +131,8 @@ pick_from_config(struct perf_targets *targets, const struct perf_opts *opts,
 		tarn_bdev_get_info(bdev, &info);
 		if (!is_named(opts, info.name))
 			continue;
-		if (info.claimed_by != NULL && opts->bdev_name_count == 0)
-			continue; /* the base of another, which is driven itself */
+		if (opts->bdev_name_count == 0 && (info.claimed_by != NULL || is_base(bdev)))
+			continue; /* another one, which is driven itself, stands on it */
 		if (targets->count == PERF_DEVICE_COUNT_MAX)
 			return tarn_reason_set(reason, -E2BIG, "%s: more than %d bdevs",
 					       opts->config, PERF_DEVICE_COUNT_MAX);

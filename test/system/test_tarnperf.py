@@ -174,7 +174,7 @@ def test_a_config_does_not_get_round_the_permission(folder, path):
         json.dump({"subsystems": [{"subsystem": "bdev", "config": calls}]}, file)
     before = digest(path)
     result = tarnperf("-c", config, "-w", "write", "--ios", 10, status=2)
-    assert "bdev d" in result.stderr and "--destroy-data" in result.stderr
+    assert "bdev s" in result.stderr and "--destroy-data" in result.stderr
     assert digest(path) == before
     assert measured("-c", config, "--ios", 10)["devices"][0]["name"] == "d"
     assert measured("-c", config, "-w", "write", "--ios", 10, "--destroy-data")["write"]["ios"] == 10

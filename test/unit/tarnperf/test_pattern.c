@@ -16,14 +16,15 @@ static struct perf_pattern_error error;
 static void
 setup(void)
 {
-	perf_pattern_fill(data, LENGTH, OFFSET, RUN, GENERATION);
+	perf_pattern_fill(data, LENGTH, &(struct perf_pattern){ OFFSET, RUN, GENERATION });
 	memset(&error, 0, sizeof(error));
 }
 
 static enum perf_pattern_result
 check(uint64_t offset_bytes, uint64_t run, uint64_t generation)
 {
-	return perf_pattern_check(data, LENGTH, offset_bytes, run, generation, &error);
+	return perf_pattern_check(data, LENGTH,
+				  &(struct perf_pattern){ offset_bytes, run, generation }, &error);
 }
 
 static void
@@ -65,7 +66,8 @@ test_512_bytes_of_another_place_within_the_block_are_misplaced(void)
 static void
 test_a_stale_half_of_a_torn_write_is_found(void)
 {
-	perf_pattern_fill(data + 2048, 2048, OFFSET + 2048, RUN, GENERATION - 1);
+	perf_pattern_fill(data + 2048, 2048,
+			  &(struct perf_pattern){ OFFSET + 2048, RUN, GENERATION - 1 });
 	CU_ASSERT_EQUAL(check(OFFSET, RUN, GENERATION), PERF_PATTERN_GENERATION);
 	CU_ASSERT_EQUAL(error.offset_bytes, OFFSET + 2048);
 	CU_ASSERT_EQUAL(error.found, GENERATION - 1);
@@ -86,7 +88,8 @@ test_data_is_the_same_whatever_the_size_of_the_write(void)
 	uint8_t pieces[LENGTH];
 
 	for (size_t at = 0; at < LENGTH; at += 512)
-		perf_pattern_fill(pieces + at, 512, OFFSET + at, RUN, GENERATION);
+		perf_pattern_fill(pieces + at, 512,
+				  &(struct perf_pattern){ OFFSET + at, RUN, GENERATION });
 	CU_ASSERT_EQUAL(memcmp(pieces, data, LENGTH), 0);
 }
 
