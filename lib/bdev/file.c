@@ -18,6 +18,13 @@
 #include "tarn/bdev_file.h"
 #include "tarn/util.h"
 
+/*
+ * Neighbours are merged up to this size. Measured on an ext4 file, sequential 4 KiB at depth 32: driver
+ * sync 20 times the throughput, uring and aio a quarter to a third less CPU time per I/O; random I/O pays
+ * for the look at its neighbour with less than can be measured.
+ */
+#define FILE_MERGE_BYTES (128u << 10)
+
 /* 0, or the error of what can never be a bdev. */
 static int
 kind_check(const char *filename, mode_t mode, struct tarn_reason *reason)
@@ -174,6 +181,7 @@ tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits
 	limits->physical_block_size = file->physical_block_size;
 	limits->buffer_align = file->buffer_align;
 	limits->max_transfer_bytes = file->max_transfer_bytes;
+	limits->merge_bytes_max = FILE_MERGE_BYTES;
 	limits->read_only = file->read_only;
 	limits->write_cache = file->write_cache;
 	limits->rotational = file->rotational;
