@@ -184,7 +184,8 @@ add_op(const struct perf_run *run, uint8_t op, cJSON *root)
 	double duration_s = run->result.duration_s;
 	cJSON *object, *latency;
 
-	if (result->count == 0)
+	if (result->count == 0 && !(op == TARN_IO_READ && run->opts->read_percent > 0) &&
+	    !(op == TARN_IO_WRITE && run->opts->read_percent < 100))
 		return;
 	object = cJSON_AddObjectToObject(root, tarn_io_op_name(op));
 	perf_describe_add_u64(object, "ios", result->count);
