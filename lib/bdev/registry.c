@@ -289,6 +289,9 @@ destroy(void *arg)
 	tarn_io_cb done = bdev->delete_done;
 	void *done_arg = bdev->delete_arg;
 
+	bdev->destroying = false;
+	if (bdev->hold_count != 0)
+		return; /* taken since this was sent, as by statistics: its end comes back here */
 	stats_sampling_free(bdev);
 	bdev->driver->close(bdev);
 	TAILQ_REMOVE(&bdevs, bdev, link);

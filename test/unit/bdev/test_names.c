@@ -120,6 +120,27 @@ test_delete_by_force_tells_refuses_and_waits_for_the_last_close(void)
 }
 
 static void
+test_a_delete_waits_for_statistics_begun_at_any_of_its_turns(void)
+{
+	for (uint32_t begun_after = 0; begun_after < 4; begun_after++) {
+		struct tarn_bdev *bdev = fake_create("fake0", NULL);
+		struct outcome deleted = { 0 }, gathered = { 0 };
+		struct tarn_bdev_stats stats;
+
+		tarn_bdev_delete(bdev, false, note, &deleted);
+		fake_turns(begun_after);
+		if (tarn_bdev_find("fake0") != NULL) {
+			tarn_bdev_get_stats(bdev, TARN_STATS_KEEP, false, &stats, note, &gathered);
+			fake_turns(1);
+			CU_ASSERT(deleted.count == 0 || gathered.count == 1);
+		}
+		fake_turns(10);
+		CU_ASSERT(deleted.count == 1 && deleted.status == 0);
+		CU_ASSERT(tarn_bdev_find("fake0") == NULL);
+	}
+}
+
+static void
 test_a_device_that_is_gone_is_removed_once(void)
 {
 	struct tarn_bdev *bdev = fake_create("fake0", NULL);
@@ -245,6 +266,7 @@ UT_SUITE(names, fake_setup, fake_teardown,
 	 UT_CASE(test_names_and_uuids_are_found_and_not_given_twice),
 	 UT_CASE(test_delete_without_force_is_refused_while_open),
 	 UT_CASE(test_delete_by_force_tells_refuses_and_waits_for_the_last_close),
+	 UT_CASE(test_a_delete_waits_for_statistics_begun_at_any_of_its_turns),
 	 UT_CASE(test_a_device_that_is_gone_is_removed_once),
 	 UT_CASE(test_a_handler_may_close_other_users_who_hear_no_more),
 	 UT_CASE(test_a_resize_is_told_and_counts_at_once),
