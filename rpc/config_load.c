@@ -111,6 +111,11 @@ flatten_call(struct load *load, const char *subsystem, const struct cJSON *item,
 		return load_error(load, -EINVAL,
 				  "subsystem \"%s\", call %d: method \"%s\" does not exist",
 				  subsystem, place + 1, method->valuestring);
+	if (strcmp(tarn_rpc_method_find(method->valuestring)->name, "framework_wait_init") == 0)
+		return load_error(load, -EINVAL,
+				  "subsystem \"%s\", call %d: %s waits for the end of the "
+				  "configuration, and so cannot be in one",
+				  subsystem, place + 1, method->valuestring);
 	if (params != NULL && !cJSON_IsObject(params))
 		return load_error(load, -EINVAL,
 				  "subsystem \"%s\", call %d (%s): \"params\" must be an object",

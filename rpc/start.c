@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "rpc/internal.h"
+#include "tarn/bdev_probe.h"
 #include "tarn/log.h"
 #include "tarn/reactor.h"
 #include "tarn/util.h"
@@ -169,8 +170,10 @@ tarn_framework_stop(void (*done)(void *arg), void *arg)
 	daemon_life.stopped = done;
 	daemon_life.stopped_arg = arg;
 	rpc_bdev_waits_cancel();
-	if (daemon_life.loading)
-		return; /* loaded() goes on */
+	if (daemon_life.loading) {
+		tarn_bdev_probe_cancel(); /* the configuration may be waiting for one */
+		return;			  /* loaded() goes on */
+	}
 	answer_waits(-ESHUTDOWN, "the daemon ends");
 	rpc_bdev_probe_stop(remove_devices, NULL);
 }

@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from tarn import FILE_DRIVERS, config_of, run_tarnd
+from tarn import FILE_DRIVERS, Daemon, config_of, run_tarnd
 from tarn_rpc import InvalidParams, RpcError
 
 UUID = "6b29fc40-ca47-1067-b31d-00dd010662da"
@@ -77,6 +77,26 @@ def test_unknown_subsystems_are_skipped_with_a_notice(start, folder):
     daemon = start("-c", write(folder, content))
     assert [bdev["name"] for bdev in daemon.rpc.bdev_get_bdevs()] == ["m"]
     assert '"iobuf" skipped' in daemon.log() and '"accel" skipped' in daemon.log()
+
+
+def test_a_configuration_that_would_wait_for_itself_is_refused(folder):
+    for method in ["framework_wait_init", "wait_subsystem_init"]:
+        inner = config_of((method, {}))
+        for config in [inner, config_of(("load_config", {"config": inner}))]:
+            outcome = run_tarnd(folder, "-c", write(folder, config))
+            assert outcome.returncode == 1
+            assert f"call 1: {method} waits for the end of the configuration" in outcome.stderr
+
+
+@pytest.mark.parametrize("call", [("bdev_get_bdevs", {"name": "never", "timeout": 86400000}),
+                                  ("bdev_probe", {"filename": "p.img", "duration_ms": 10000})])
+def test_a_signal_ends_a_configuration_that_waits(folder, call):
+    """Both would wait for longer than the daemon's end may take."""
+    with open(os.path.join(folder, "p.img"), "wb") as file:
+        file.truncate(1 << 20)
+    daemon = Daemon(folder, "-c", write(folder, config_of(call)), wait=False)
+    daemon.client().framework_get_subsystems()
+    assert daemon.stop() == 0
 
 
 def test_batches_of_calls_run_in_their_order(start, folder):
