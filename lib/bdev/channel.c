@@ -11,23 +11,6 @@
 
 /* --- Groups --- */
 
-struct io_child *
-child_get(struct tarn_group *group)
-{
-	struct io_child *child = group->free_children;
-
-	if (child != NULL)
-		group->free_children = child->next;
-	return child;
-}
-
-void
-child_put(struct tarn_group *group, struct io_child *child)
-{
-	child->next = group->free_children;
-	group->free_children = child;
-}
-
 static void
 group_drain_stalled(struct tarn_group *group)
 {
@@ -99,7 +82,6 @@ channel_stall(struct tarn_channel *channel)
 static void
 group_free(struct tarn_group *group)
 {
-	free(group->children);
 	free(group->ctx);
 	free(group);
 }
@@ -115,15 +97,11 @@ group_alloc(struct tarn_bdev_driver_node *node)
 	group->driver = node->driver;
 	group->reactor = tarn_reactor_self();
 	TAILQ_INIT(&group->channels);
-	TAILQ_INIT(&group->starved);
 	group->ctx = calloc(1, tarn_max_u64(group->driver->group_ctx_bytes, 1));
-	group->children = calloc(GROUP_CHILD_COUNT, sizeof(*group->children));
-	if (group->ctx == NULL || group->children == NULL) {
+	if (group->ctx == NULL) {
 		group_free(group);
 		return NULL;
 	}
-	for (int i = 0; i < GROUP_CHILD_COUNT; i++)
-		child_put(group, &group->children[i]);
 	return group;
 }
 
@@ -183,7 +161,7 @@ group_put(struct tarn_group *group)
 {
 	if (group->channel_count != 0)
 		return;
-	tarn_assert(group->inflight_count == 0 && TAILQ_EMPTY(&group->starved));
+	tarn_assert(group->inflight_count == 0);
 	group->node->group[tarn_reactor_index(group->reactor)] = NULL;
 	tarn_poller_unregister(&group->poller);
 	if (group->driver->group_close != NULL)
@@ -214,6 +192,25 @@ tarn_group_each_channel(struct tarn_group *group, void (*fn)(struct tarn_channel
 }
 
 /* --- Channels --- */
+
+struct io_child *
+child_get(struct tarn_channel *channel)
+{
+	struct io_child *child = channel->free_children;
+
+	if (child != NULL)
+		channel->free_children = child->next;
+	else if (channel->unused_child_count > 0)
+		child = &channel->children[--channel->unused_child_count];
+	return child;
+}
+
+void
+child_put(struct tarn_channel *channel, struct io_child *child)
+{
+	child->next = channel->free_children;
+	channel->free_children = child;
+}
 
 void *
 tarn_bdev_ctx(const struct tarn_bdev *bdev)
@@ -285,6 +282,7 @@ channel_set_limits(struct tarn_channel *channel)
 static void
 channel_free(struct tarn_channel *channel)
 {
+	free(channel->children);
 	free(channel->ctx);
 	free(channel);
 }
@@ -304,6 +302,7 @@ teardown(void *arg)
 	if (channel->user_count != 0)
 		return; /* taken again meanwhile */
 	tarn_assert(!channel->unplug.scheduled && !channel->settle.scheduled);
+	tarn_assert(TAILQ_EMPTY(&channel->starved));
 	if (channel->stalled)
 		group->stalled_count--;
 	depth_stop(channel);
@@ -333,6 +332,7 @@ channel_alloc(struct tarn_bdev_desc *desc)
 	TAILQ_INIT(&channel->waiting_background);
 	TAILQ_INIT(&channel->plugged);
 	TAILQ_INIT(&channel->settled);
+	TAILQ_INIT(&channel->starved);
 	channel->unplug.fn = merge_unplug;
 	channel->unplug.arg = channel;
 	channel->settle.fn = settle;
@@ -342,7 +342,9 @@ channel_alloc(struct tarn_bdev_desc *desc)
 	channel_set_limits(channel);
 	stats_start(channel);
 	channel->ctx = calloc(1, tarn_max_u64(channel->driver->channel_ctx_bytes, 1));
-	if (channel->ctx == NULL) {
+	channel->children = calloc(CHANNEL_CHILD_COUNT, sizeof(*channel->children));
+	channel->unused_child_count = CHANNEL_CHILD_COUNT;
+	if (channel->ctx == NULL || channel->children == NULL) {
 		channel_free(channel);
 		return NULL;
 	}

@@ -9,8 +9,11 @@
 /* What the files of lib/bdev share. */
 
 #define BDEV_MAGIC 0x7461726e62646576
-#define GROUP_CHILD_COUNT                                                                          \
-	64 /* I/Os of lib/bdev's own (parts, merged ones) that a group keeps ready */
+/*
+ * I/Os of lib/bdev's own (parts, merged ones) that a channel keeps ready. Each has its own, so that
+ * a device that is limited, or hangs, does not hold those of others.
+ */
+#define CHANNEL_CHILD_COUNT 32
 #define CHILD_IOV_MAX 64
 
 /* Where an I/O is; see io.c for the edges. */
@@ -55,10 +58,7 @@ struct tarn_group {
 	uint32_t inflight_count; /* in the driver */
 	bool polling;		 /* within the driver's poll */
 	uint64_t poll_ns;	 /* when this poll found its completions; 0: not read yet */
-	struct io_child *free_children;
-	struct io_child *children;
-	struct tarn_io_list starved; /* split I/Os that wait for a child */
-	uint32_t stalled_count;	     /* channels with I/O that waits for no completion of its own */
+	uint32_t stalled_count;	 /* channels with I/O that waits for no completion of its own */
 	void *ctx;
 };
 
@@ -86,6 +86,10 @@ struct tarn_channel {
 	struct tarn_io_list plugged, settled;
 	uint32_t plugged_count;
 	struct tarn_deferred unplug, settle, teardown;
+	/* I/Os of lib/bdev's own. */
+	struct io_child *free_children, *children;
+	uint32_t unused_child_count; /* of `children`: were never handed out */
+	struct tarn_io_list starved; /* split I/Os that wait for a child */
 	void *ctx;
 	uint32_t user_count;
 	struct channel_auto *depth_auto; /* NULL: the depth is fixed */
@@ -185,7 +189,7 @@ void io_release_slot(struct tarn_channel *channel, const struct tarn_io *io);
 void split_start(struct tarn_channel *channel, struct tarn_io *io);
 void split_part_done(struct tarn_io *part, int status);
 /** Go on with those that waited for a child. */
-void split_feed(struct tarn_group *group);
+void split_feed(struct tarn_channel *channel);
 
 /* merge.c */
 void merge_plug(struct tarn_channel *channel, struct tarn_io *io);
@@ -193,8 +197,9 @@ void merge_unplug(void *arg);
 void merge_done(struct tarn_io *merged, int status);
 
 /* channel.c */
-struct io_child *child_get(struct tarn_group *group);
-void child_put(struct tarn_group *group, struct io_child *child);
+/** \return NULL: all are in use. */
+struct io_child *child_get(struct tarn_channel *channel);
+void child_put(struct tarn_channel *channel, struct io_child *child);
 /** Note that a channel has waiting I/O that only time, or another reactor, can set going again. */
 void channel_stall(struct tarn_channel *channel);
 

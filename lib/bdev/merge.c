@@ -81,7 +81,7 @@ merge_unplug(void *arg)
 		struct io_child *child = NULL;
 
 		if (next != NULL && continues(channel, io, next, io->length_bytes, io->iov_count))
-			child = child_get(channel->group);
+			child = child_get(channel);
 		if (child != NULL) {
 			submit_run(channel, io, child);
 			continue;
@@ -112,16 +112,15 @@ merge_done(struct tarn_io *merged, int status)
 {
 	struct io_child *child = tarn_container_of(merged, struct io_child, io);
 	struct tarn_channel *channel = merged->channel;
-	struct tarn_group *group = channel->group;
 	struct tarn_io_list members = TAILQ_HEAD_INITIALIZER(members);
 	struct tarn_io *member;
 
 	merged->state = IO_IDLE;
 	TAILQ_CONCAT(&members, &child->members, link);
-	child_put(group, child);
+	child_put(channel, child);
 	while ((member = TAILQ_FIRST(&members)) != NULL) {
 		TAILQ_REMOVE(&members, member, link);
 		member_done(channel, member, status);
 	}
-	split_feed(group);
+	split_feed(channel);
 }

@@ -5,8 +5,9 @@
  *
  *	parts, at most PARTS_MAX in flight --all done--> (flush) --> callback
  *
- * The first error ends it, once the parts in flight are back. Where the group has no child left for
- * a part, the I/O waits on the group's list until one comes back.
+ * The first error ends it, once the parts in flight are back. Where the channel has no child left
+ * for a part, the I/O waits on the channel's list until one comes back. While any waits, each gets
+ * one child at a time: the longest I/O does not keep the others from theirs.
  */
 #include "lib/bdev/internal.h"
 
@@ -19,6 +20,7 @@ struct split {
 	uint64_t iov_offset;
 	bool flush_wanted;
 	bool starved;
+	bool turn; /* it was the first of those that starve: one child is its */
 };
 _Static_assert(sizeof(struct split) <= TARN_IO_DRIVER_BYTES, "fits in driver_ctx");
 
@@ -148,7 +150,16 @@ starve(struct tarn_channel *channel, struct tarn_io *parent)
 	if (split->starved)
 		return;
 	split->starved = true;
-	TAILQ_INSERT_TAIL(&channel->group->starved, parent, link);
+	TAILQ_INSERT_TAIL(&channel->starved, parent, link);
+}
+
+static struct io_child *
+child_in_turn(struct tarn_channel *channel, struct split *split)
+{
+	bool turn = split->turn || TAILQ_EMPTY(&channel->starved);
+
+	split->turn = false;
+	return turn ? child_get(channel) : NULL;
 }
 
 /* Start what can be started. \return whether the I/O is done. */
@@ -165,7 +176,7 @@ go_on(struct tarn_channel *channel, struct tarn_io *parent)
 			break;
 		if (parent->pending_count >= PARTS_MAX)
 			return false;
-		child = child_get(channel->group);
+		child = child_in_turn(channel, split);
 		if (child == NULL) {
 			starve(channel, parent);
 			return false;
@@ -196,14 +207,16 @@ split_start(struct tarn_channel *channel, struct tarn_io *io)
 }
 
 void
-split_feed(struct tarn_group *group)
+split_feed(struct tarn_channel *channel)
 {
 	struct tarn_io *parent;
 
-	while (group->free_children != NULL && (parent = TAILQ_FIRST(&group->starved)) != NULL) {
-		TAILQ_REMOVE(&group->starved, parent, link);
+	while ((parent = TAILQ_FIRST(&channel->starved)) != NULL &&
+	       (channel->free_children != NULL || channel->unused_child_count > 0)) {
+		TAILQ_REMOVE(&channel->starved, parent, link);
 		split_of(parent)->starved = false;
-		if (go_on(parent->channel, parent))
+		split_of(parent)->turn = true;
+		if (go_on(channel, parent))
 			io_finish(parent, parent->status);
 	}
 }
@@ -213,14 +226,14 @@ split_part_done(struct tarn_io *part, int status)
 {
 	struct io_child *child = tarn_container_of(part, struct io_child, io);
 	struct tarn_io *parent = part->parent;
-	struct tarn_group *group = parent->channel->group;
+	struct tarn_channel *channel = parent->channel;
 
 	part->state = IO_IDLE;
-	child_put(group, child);
+	child_put(channel, child);
 	if (status != 0 && parent->status == 0)
 		parent->status = status;
 	parent->pending_count--;
-	if (go_on(parent->channel, parent))
+	if (go_on(channel, parent))
 		io_finish(parent, parent->status);
-	split_feed(group);
+	split_feed(channel);
 }

@@ -445,12 +445,63 @@ test_sampled_depth_is_what_is_in_flight(void)
 	CU_ASSERT(tarn_bdev_set_qd_sampling(bdev, 0) == 0);
 }
 
+/* Eight I/Os of many parts each, which keep every child busy. */
+static void
+hog(struct tarn_channel *of, struct fake_io *io)
+{
+	for (int i = 0; i < 8; i++)
+		fake_read(of, &io[i], 0, 1000);
+}
+
+static void
+test_the_longest_split_ios_do_not_keep_a_short_one_waiting(void)
+{
+	fake.limits.max_transfer_bytes = 8 * FAKE_BLOCK;
+	fake.hold = true;
+	start(NULL);
+	hog(channel, ios);
+	fake_read(channel, &ios[8], 0, 16);
+	/* Two parts, of 1002 in all. */
+	for (int i = 0; i < 200; i++)
+		fake_release(1);
+	CU_ASSERT(ios[8].done_count == 1 && ios[8].status == 0);
+	for (int i = 0; i < 8; i++)
+		CU_ASSERT(ios[i].done_count == 0);
+}
+
+static void
+test_a_limited_device_does_not_keep_the_split_ios_of_others_waiting(void)
+{
+	static const struct tarn_bdev_qos slow = { .rw_bytes_per_s = 1 }, none;
+	struct tarn_bdev_desc *other;
+	struct tarn_channel *other_channel;
+
+	fake.limits.max_transfer_bytes = 8 * FAKE_BLOCK;
+	start(NULL);
+	tarn_bdev_set_qos(bdev, &slow);
+	fake_turns(10);
+	hog(channel, ios);
+	fake_create("fake1", NULL);
+	other = fake_open("fake1", false);
+	other_channel = fake_channel(other);
+	fake_read(other_channel, &ios[8], 0, 16);
+	fake_turns(10);
+	CU_ASSERT(ios[8].done_count == 1 && ios[0].done_count == 0);
+	tarn_bdev_set_qos(bdev, &none);
+	fake_turns(10);
+	tarn_channel_put(other_channel);
+	fake_turns(1);
+	tarn_bdev_close(other);
+}
+
 UT_SUITE(io, setup, teardown, UT_CASE(test_io_completes_once_and_never_inside_the_call),
 	 UT_CASE(test_bad_ranges_and_alignments_are_refused),
 	 UT_CASE(test_a_read_only_device_refuses_writes), UT_CASE(test_a_large_io_goes_in_parts),
 	 UT_CASE(test_many_buffers_go_in_parts),
 	 UT_CASE(test_an_error_in_one_part_is_the_error_of_all),
 	 UT_CASE(test_more_parts_than_there_are_children_all_finish),
+	 UT_CASE(test_the_longest_split_ios_do_not_keep_a_short_one_waiting),
+	 UT_CASE(test_a_limited_device_does_not_keep_the_split_ios_of_others_waiting),
 	 UT_CASE(test_zeroes_are_written_where_they_are_not_native),
 	 UT_CASE(test_fua_is_a_flush_after_the_write_where_it_is_not_native),
 	 UT_CASE(test_native_fua_and_zeroes_are_passed_on),
