@@ -15,6 +15,7 @@
 
 #define DELAY_TYPE_COUNT 4
 #define P99_EVERY 100
+#define LATENCY_MAX_US UINT64_C(1000000000000) /* eleven days; no sum with it overflows */
 
 struct delay_bdev {
 	struct tarn_wrapper wrapper;
@@ -159,7 +160,8 @@ delay_base_done(void *arg, int status)
 		finish(dch, wrapped);
 		return;
 	}
-	wrapped->due_ns = tarn_now_ns() + atomic_load(&db->latency_us[type]) * 1000;
+	wrapped->due_ns =
+	    tarn_now_ns() + tarn_min_u64(atomic_load(&db->latency_us[type]), LATENCY_MAX_US) * 1000;
 	TAILQ_INSERT_TAIL(&dch->held[type], wrapped, link);
 }
 

@@ -65,8 +65,10 @@ concerns(const struct tarn_bdev_error_inject *inject, const struct tarn_io *io,
 		return false;
 	if (inject->length_bytes == 0 || io->op == TARN_IO_FLUSH)
 		return true;
-	return io->offset_bytes < inject->offset_bytes + inject->length_bytes &&
-	       inject->offset_bytes < io->offset_bytes + io->length_bytes;
+	/* Not by the range's end: one that goes on "for ever" has none that a number holds. */
+	if (io->offset_bytes >= inject->offset_bytes)
+		return io->offset_bytes - inject->offset_bytes < inject->length_bytes;
+	return inject->offset_bytes - io->offset_bytes < io->length_bytes;
 }
 
 static bool
