@@ -186,33 +186,36 @@ fds_run(struct tarn_reactor *reactor)
 	return handled;
 }
 
-static void
+/* \return whether all fds will end the sleep; the kernel may have no memory for one. */
+static bool
 arm_pollers(struct tarn_reactor *reactor, bool arm)
 {
 	struct tarn_poller *poller;
+	bool armed = true;
 
 	TAILQ_FOREACH (poller, &reactor->active, link) {
 		if (!poller->opts.has_fd)
 			continue;
-		if (arm)
-			epoll_add(reactor->epoll_fd, poller->opts.fd, EPOLLIN, &wake_only);
-		else
+		if (!arm)
 			epoll_ctl(reactor->epoll_fd, EPOLL_CTL_DEL, poller->opts.fd, NULL);
+		else if (epoll_add(reactor->epoll_fd, poller->opts.fd, EPOLLIN, &wake_only) != 0)
+			armed = false;
 	}
+	return armed;
 }
 
 void
 fds_sleep(struct tarn_reactor *reactor, uint64_t for_ns)
 {
-	struct timespec timeout = {
-		.tv_sec = (time_t)(for_ns / 1000000000),
-		.tv_nsec = (long)(for_ns % 1000000000),
-	};
 	struct epoll_event events[REACTOR_FD_EVENTS_MAX];
+	struct timespec timeout;
 	uint64_t drained;
 	int count;
 
-	arm_pollers(reactor, true);
+	if (!arm_pollers(reactor, true))
+		for_ns = tarn_min_u64(for_ns, REACTOR_FD_PERIOD_MAX_NS);
+	timeout.tv_sec = (time_t)(for_ns / 1000000000);
+	timeout.tv_nsec = (long)(for_ns % 1000000000);
 	count = epoll_pwait2(reactor->epoll_fd, events, REACTOR_FD_EVENTS_MAX,
 			     for_ns == TARN_SLEEP_ANY ? NULL : &timeout, NULL);
 	arm_pollers(reactor, false);

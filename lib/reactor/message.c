@@ -61,6 +61,7 @@ send_from_foreign(struct tarn_reactor *to, struct tarn_msg *msg)
 	msg_list_append(&to->foreign, msg);
 	atomic_store(&to->foreign_waiting, true);
 	pthread_mutex_unlock(&to->foreign_lock);
+	atomic_thread_fence(memory_order_seq_cst); /* as ring_push() has */
 	reactor_wake(to);
 }
 

@@ -268,6 +268,7 @@ tarn_reactors_stop(int status)
 	if (!atomic_compare_exchange_strong(&reactors.stop_state, &expected, STOP_ASKED))
 		return;
 	atomic_store(&reactors.stop_status, status);
+	atomic_thread_fence(memory_order_seq_cst); /* between the state and `sleeping` */
 	for (uint32_t i = 0; i < reactors.count; i++)
 		reactor_wake(reactors.reactor[i]);
 }
