@@ -270,6 +270,20 @@ dut_open_opts(const struct tarn_bdev_file_opts *opts, bool write)
 	return channel;
 }
 
+int
+dut_try_open(const struct tarn_bdev_file_opts *opts)
+{
+	struct dut_call call = { .opts = opts, .write = true };
+
+	dut_run(create, &call);
+	if (call.status != 0)
+		return call.status;
+	dut_run(open_channel, &call);
+	if (call.status != 0)
+		dut_close();
+	return call.status;
+}
+
 struct tarn_bdev_file_opts
 dut_opts(void)
 {

@@ -36,6 +36,8 @@ struct tarn_bdev_file_opts dut_opts(void);
 struct tarn_channel *dut_open(void);
 /** The same with other options. */
 struct tarn_channel *dut_open_opts(const struct tarn_bdev_file_opts *opts, bool write);
+/** The same, where it may fail; then nothing is left behind. \return 0 or -errno. */
+int dut_try_open(const struct tarn_bdev_file_opts *opts);
 /** Put the channel, close, delete. */
 void dut_close(void);
 /** Only create, by the mode's driver. Deletes it again on success. \return what tarn_bdev_create()
