@@ -73,7 +73,10 @@ struct tarn_bdev_driver {
 	int (*group_open)(struct tarn_group *group);
 	void (*group_close)(struct tarn_group *group);
 	int (*poll)(struct tarn_group *group); /* \return the number of completions */
-	/* as in tarn_poller_opts; NULL: no while I/O is in flight */
+	/*
+	 * as in tarn_poller_opts; NULL: no while I/O is in flight. Also asked without any: sleep_fd
+	 * must not stay ready.
+	 */
 	uint64_t (*may_sleep_ns)(struct tarn_group *group);
 	/* asked after group_open: fd to watch in sleep, or -1 */
 	int (*sleep_fd)(struct tarn_group *group);

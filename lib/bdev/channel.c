@@ -62,9 +62,11 @@ group_may_sleep_ns(void *arg)
 	struct tarn_group *group = arg;
 	uint64_t sleep_ns = TARN_SLEEP_ANY;
 
-	if (group->inflight_count != 0)
-		sleep_ns = group->driver->may_sleep_ns != NULL ? group->driver->may_sleep_ns(group)
-							       : TARN_SLEEP_NO;
+	/* Asked without I/O in flight, too: what ended the last sleep is not to end the next one. */
+	if (group->driver->may_sleep_ns != NULL)
+		sleep_ns = group->driver->may_sleep_ns(group);
+	else if (group->inflight_count != 0)
+		sleep_ns = TARN_SLEEP_NO;
 	if (group->stalled_count != 0 && sleep_ns != TARN_SLEEP_NO)
 		sleep_ns = tarn_min_u64(sleep_ns, stalled_may_sleep_ns(group));
 	return sleep_ns;

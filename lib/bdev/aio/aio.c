@@ -14,8 +14,12 @@
 #define AIO_QUEUE_DEPTH 128
 #define AIO_EVENTS_MIN 32
 #define AIO_RING_MAGIC 0xa10a10a1
-/* With I/O in flight that will wake nobody: nap, so that the next I/O is sent with a wake-up. */
-#define AIO_NAP_NS 20000
+/*
+ * With I/O in flight that will wake nobody: nap, so that the next I/O is sent with a wake-up. Twice
+ * as long each time that there was nothing, so that I/O that hangs costs next to nothing.
+ */
+#define AIO_NAP_MIN_NS 20000
+#define AIO_NAP_MAX_NS 1000000
 
 /* All groups, for describe, which sums up over the reactors. */
 static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,23 +96,35 @@ aio_sleep_fd(struct tarn_group *tgroup)
 }
 
 static uint64_t
+nap_ns(struct aio_group *group)
+{
+	uint64_t ns = tarn_max_u64(group->nap_ns, AIO_NAP_MIN_NS);
+
+	group->nap_ns = tarn_min_u64(2 * ns, AIO_NAP_MAX_NS);
+	return ns;
+}
+
+static uint64_t
 aio_may_sleep_ns(struct tarn_group *tgroup)
 {
 	struct aio_group *group = tarn_group_ctx(tgroup);
 	uint64_t drained;
 
-	if (group->stalled || group->failed.first != NULL)
-		return AIO_NAP_NS;
+	/*
+	 * Drained always, or what is long reaped would end each sleep at once; and before the look
+	 * at the ring: what completes after that look writes it again.
+	 */
+	(void)!read(group->event_fd, &drained, sizeof(drained));
+	if (group->failed.first != NULL)
+		return TARN_SLEEP_NO;
+	if (group->stalled)
+		return AIO_NAP_MIN_NS;
 	if (group->inflight_count == 0)
 		return TARN_SLEEP_ANY;
-	if (group->silent_count > 0)
-		return AIO_NAP_NS;
-	/* Drained before the look at the ring: what completes after that look writes it again. */
-	(void)!read(group->event_fd, &drained, sizeof(drained));
 	if (group->ring != NULL &&
 	    group->ring->head != __atomic_load_n(&group->ring->tail, __ATOMIC_ACQUIRE))
 		return TARN_SLEEP_NO;
-	return group->ring != NULL ? TARN_SLEEP_ANY : AIO_NAP_NS;
+	return group->ring != NULL && group->silent_count == 0 ? TARN_SLEEP_ANY : nap_ns(group);
 }
 
 /* Whether this process may have a context at all, and if not why, before a channel wants one. */

@@ -53,7 +53,8 @@ struct aio_group {
 	uint32_t waiting_count; /* added since the last time they were sent */
 	struct aio_list failed; /* refused by io_submit; completed in the next poll */
 	int event_fd;
-	bool stalled; /* the kernel took none for want of memory: again in the next poll */
+	uint64_t nap_ns; /* the next one; 0: the shortest */
+	bool stalled;	 /* the kernel took none for want of memory: again in the next poll */
 	struct tarn_deferred flush;
 	/* Statistics, written relaxed by the group's reactor. */
 	uint64_t enter_count, submit_count, reap_count, complete_count;

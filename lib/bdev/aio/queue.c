@@ -213,6 +213,7 @@ aio_queue_poll(struct aio_group *group)
 	if (group->inflight_count > 0)
 		count = group->ring != NULL ? reap_mapped(group) : reap_call(group);
 	if (count > 0) {
+		group->nap_ns = 0;
 		aio_count(&group->reap_count, 1);
 		aio_count(&group->complete_count, (uint64_t)count);
 	}

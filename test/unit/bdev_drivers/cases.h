@@ -23,7 +23,8 @@
 	    C(s, test_a_callback_may_submit_its_io_again),                                         \
 	    C(s, test_all_operations_may_be_in_flight_together),                                   \
 	    C(s, test_statistics_count_operations_bytes_and_errors),                               \
-	    C(s, test_a_closed_device_can_be_created_again)
+	    C(s, test_a_closed_device_can_be_created_again),                                       \
+	    C(s, test_io_ends_a_reactors_sleep_and_keeps_it_from_none_after)
 
 #define FILE_DRIVER(C, s)                                                                          \
 	C(s, test_a_file_cut_short_fails_what_is_behind_its_end_only),                             \

@@ -452,3 +452,82 @@ test_a_closed_device_can_be_created_again(void)
 	CU_ASSERT_EQUAL(dut_io(TARN_IO_READ, buf, BLOCK, 0, 0), 0);
 	tarn_iobuf_put(buf);
 }
+
+/* --- A reactor that sleeps --- */
+
+#define TICK_US 2000
+#define TICKS_MAX 10000 /* of a test that would hang */
+#define SLEEPY_IO_COUNT 20
+#define IDLE_TICKS 30
+#define SLEEPS_PER_TICK 10 /* of an idle reactor; one that cannot sleep has hundreds */
+
+struct sleepy {
+	struct tarn_channel *channel;
+	struct tarn_io io;
+	void *buf;
+	struct tarn_poller *poller;
+	unsigned int tick_count, idle_tick_count, submit_count, done_count;
+	int status;
+	uint64_t sleep_count;
+};
+
+static void
+sleepy_done(void *arg, int status)
+{
+	struct sleepy *sleepy = arg;
+
+	sleepy->done_count++;
+	if (status != 0)
+		sleepy->status = status;
+}
+
+static void
+sleepy_end(struct sleepy *sleepy)
+{
+	tarn_poller_unregister(&sleepy->poller);
+	tarn_reactors_stop(0);
+}
+
+/* One I/O at each tick, from a reactor that slept before and sleeps after; then none. */
+static int
+sleepy_tick(void *arg)
+{
+	struct sleepy *sleepy = arg;
+	struct tarn_reactor_stats stats;
+
+	if (++sleepy->tick_count == TICKS_MAX) {
+		sleepy_end(sleepy);
+	} else if (sleepy->done_count == SLEEPY_IO_COUNT) {
+		tarn_reactor_get_stats(&stats);
+		if (++sleepy->idle_tick_count == 2)
+			sleepy->sleep_count = stats.sleep_count;
+		if (sleepy->idle_tick_count < 2 + IDLE_TICKS)
+			return 1;
+		sleepy->sleep_count = stats.sleep_count - sleepy->sleep_count;
+		sleepy_end(sleepy);
+	} else if (sleepy->done_count == sleepy->submit_count) {
+		tarn_bdev_read(sleepy->channel, &sleepy->io, sleepy->buf, BLOCK,
+			       (uint64_t)sleepy->submit_count++ * 2 * BLOCK, 0, sleepy_done,
+			       sleepy);
+	}
+	return 1;
+}
+
+void
+test_io_ends_a_reactors_sleep_and_keeps_it_from_none_after(void)
+{
+	struct sleepy sleepy = { 0 };
+	const struct tarn_poller_opts opts = {
+		.name = "test", .fn = sleepy_tick, .arg = &sleepy, .period_us = TICK_US
+	};
+
+	dut_need();
+	sleepy.channel = dut_open();
+	sleepy.buf = buffer(BLOCK);
+	sleepy.poller = tarn_poller_register(&opts);
+	CU_ASSERT_EQUAL(tarn_reactors_run(), 0);
+	CU_ASSERT_EQUAL(sleepy.done_count, SLEEPY_IO_COUNT);
+	CU_ASSERT_EQUAL(sleepy.status, 0);
+	CU_ASSERT(sleepy.sleep_count <= IDLE_TICKS * SLEEPS_PER_TICK);
+	tarn_iobuf_put(sleepy.buf);
+}
