@@ -9,6 +9,14 @@
 #include "lib/reactor/internal.h"
 #include "tarn/env.h"
 
+#define PERIOD_MAX_US UINT64_C(1000000000000) /* eleven days; no sum with it overflows */
+
+static uint64_t
+due_after(uint64_t now_ns, uint64_t period_us)
+{
+	return now_ns + tarn_min_u64(period_us, PERIOD_MAX_US) * 1000;
+}
+
 static void
 timed_insert(struct tarn_reactor *reactor, struct tarn_poller *poller)
 {
@@ -38,7 +46,7 @@ tarn_poller_register(const struct tarn_poller_opts *opts)
 		TAILQ_INSERT_TAIL(&reactor->active, poller, link);
 		reactor->stats.active_poller_count++;
 	} else {
-		poller->due_ns = tarn_now_ns() + opts->period_us * 1000;
+		poller->due_ns = due_after(tarn_now_ns(), opts->period_us);
 		timed_insert(reactor, poller);
 		reactor->stats.timed_poller_count++;
 	}
@@ -84,7 +92,7 @@ tarn_poller_set_period(struct tarn_poller *poller, uint64_t period_us)
 	if (reactor->running_timed == poller)
 		return; /* timed_run() puts it back by its period */
 	TAILQ_REMOVE(&reactor->timed, poller, link);
-	poller->due_ns = tarn_now_ns() + period_us * 1000;
+	poller->due_ns = due_after(tarn_now_ns(), period_us);
 	timed_insert(reactor, poller);
 }
 
@@ -134,7 +142,7 @@ timed_run(struct tarn_reactor *reactor)
 			continue;
 		}
 		/* From now, not from when it was due: a late one is not run twice to catch up. */
-		poller->due_ns = reactor->turn_ns + poller->opts.period_us * 1000;
+		poller->due_ns = due_after(reactor->turn_ns, poller->opts.period_us);
 		timed_insert(reactor, poller);
 	}
 	return work;

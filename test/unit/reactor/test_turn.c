@@ -319,6 +319,26 @@ test_timed_poller_may_unregister_itself(void)
 	CU_ASSERT(log_count == 1 && poller == NULL);
 }
 
+static void
+test_a_period_beyond_all_numbers_does_not_come(void)
+{
+	/* In nanoseconds, and 64 bits: 0, and a little more than 0. */
+	const uint64_t periods_us[] = { UINT64_C(1) << 61, UINT64_MAX / 1000 + 1, UINT64_MAX };
+	struct tarn_poller_opts opts = { .name = "never", .fn = poll_note };
+	struct tarn_poller *poller;
+
+	for (size_t i = 0; i < tarn_array_count(periods_us); i++) {
+		opts.period_us = periods_us[i];
+		poller = tarn_poller_register(&opts);
+		tarn_fake_clock_advance(UINT64_C(1000000000000));
+		turn_all(2);
+		tarn_poller_set_period(poller, periods_us[i]);
+		turn_all(2);
+		tarn_poller_unregister(&poller);
+	}
+	CU_ASSERT(log_count == 0);
+}
+
 /* --- File descriptors --- */
 
 static struct tarn_fd_watch *watches[2];
@@ -410,6 +430,7 @@ UT_SUITE(turn, setup, teardown, UT_CASE(test_message_runs_on_the_receiver_on_a_l
 	 UT_CASE(test_deferred_runs_once_at_the_end_of_the_same_turn),
 	 UT_CASE(test_poller_may_unregister_itself_and_others_while_they_are_walked),
 	 UT_CASE(test_timed_pollers_run_when_due_and_not_before),
+	 UT_CASE(test_a_period_beyond_all_numbers_does_not_come),
 	 UT_CASE(test_timed_poller_may_unregister_itself),
 	 UT_CASE(test_ready_fds_are_handled_on_a_loaded_reactor),
 	 UT_CASE(test_watch_removed_by_an_earlier_handler_is_not_called),
