@@ -14,6 +14,20 @@
 #define PROBE_ENTRIES 8
 #define PROBE_TIMEOUT_NS UINT64_C(2000000000)
 
+/* A filter may allow io_uring_setup(2) and forbid what comes after it. */
+static int
+enter_try(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	int status;
+
+	io_uring_prep_nop(sqe);
+	do {
+		status = io_uring_submit_and_wait(ring, 1);
+	} while (status == -EINTR || status == -EAGAIN || status == -EBUSY);
+	return status < 0 ? status : 0;
+}
+
 static int
 ring_try(const struct uring_key *key, struct uring_setup *ret_setup, struct tarn_reason *reason)
 {
@@ -22,7 +36,14 @@ ring_try(const struct uring_key *key, struct uring_setup *ret_setup, struct tarn
 
 	if (status != 0)
 		return uring_setup_refused(key, status, reason);
+	status = enter_try(&ring);
 	io_uring_queue_exit(&ring);
+	if (status != 0)
+		return tarn_reason_set(reason, status,
+				       "driver uring: io_uring_enter(2) fails (%s): a seccomp "
+				       "filter, as containers have: allow it, or use driver aio, "
+				       "or fallback: true",
+				       strerror(-status));
 	return 0;
 }
 

@@ -323,6 +323,25 @@ child_with_enosys(void)
 	return refused_with(ENOSYS);
 }
 
+static enum dut_child
+child_with_setup_alone(void)
+{
+	struct tarn_bdev_file_opts opts = dut_opts();
+	struct tarn_reason reason = { "" };
+
+	if (dut_forbid(SYS_io_uring_enter, EPERM) != DUT_CHILD_GOOD)
+		return DUT_CHILD_CANNOT;
+	return dut_create(&opts, &reason) == -EPERM && strstr(reason.text, "seccomp") != NULL
+		   ? DUT_CHILD_GOOD
+		   : DUT_CHILD_BAD;
+}
+
+static void
+test_a_ring_that_may_be_made_and_not_entered_is_refused(void)
+{
+	dut_expect_child(&uring_mode, child_with_setup_alone);
+}
+
 static void
 test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it(void)
 {
@@ -340,4 +359,5 @@ UT_SUITE(uring, start, dut_stop, UT_CASE(test_each_flag_that_the_kernel_refuses_
 	 UT_CASE(test_bdevs_of_one_mode_share_a_ring_and_modes_do_not));
 
 UT_SUITE(uring_child, NULL, NULL, UT_CASE(test_too_little_locked_memory_costs_fixed_buffers_not_io),
+	 UT_CASE(test_a_ring_that_may_be_made_and_not_entered_is_refused),
 	 UT_CASE(test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it));
