@@ -62,7 +62,9 @@ group_may_sleep_ns(void *arg)
 	struct tarn_group *group = arg;
 	uint64_t sleep_ns = TARN_SLEEP_ANY;
 
-	/* Asked without I/O in flight, too: what ended the last sleep is not to end the next one. */
+	/*
+	 * Asked without I/O in flight, too: what ended the last sleep is not to end the next one.
+	 */
 	if (group->driver->may_sleep_ns != NULL)
 		sleep_ns = group->driver->may_sleep_ns(group);
 	else if (group->inflight_count != 0)

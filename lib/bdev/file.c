@@ -19,9 +19,9 @@
 #include "tarn/util.h"
 
 /*
- * Neighbours are merged up to this size. Measured on an ext4 file, sequential 4 KiB at depth 32: driver
- * sync 20 times the throughput, uring and aio a quarter to a third less CPU time per I/O; random I/O pays
- * for the look at its neighbour with less than can be measured.
+ * Neighbours are merged up to this size. Measured on an ext4 file, sequential 4 KiB at depth 32:
+ * driver sync 20 times the throughput, uring and aio a quarter to a third less CPU time per I/O;
+ * random I/O pays for the look at its neighbour with less than can be measured.
  */
 #define FILE_MERGE_BYTES (128u << 10)
 
