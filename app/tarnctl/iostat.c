@@ -263,7 +263,11 @@ ctl_iostat(struct ctl *ctl, int argc, char **argv)
 		cJSON_Delete(before);
 		before = after;
 		if (fflush(stdout) != 0) {
-			break; /* nobody reads any more */
+			if (errno != EPIPE) { /* a reader that has had enough is no error */
+				ctl_error("cannot write the output: %s", strerror(errno));
+				status = CTL_REFUSED;
+			}
+			break;
 		}
 	}
 	cJSON_Delete(before);

@@ -247,6 +247,13 @@ def test_output_that_cannot_be_written_is_an_error(ctl):
     assert done.returncode == 1 and "cannot write" in done.stderr
 
 
+def test_iostat_says_when_its_output_cannot_be_written(ctl):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([TARNCTL, "-s", ctl.path, "iostat", "-w", "0.01"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 1 and "cannot write" in done.stderr
+
+
 def test_iostat_shows_devices_and_refuses_absent_ones(ctl):
     ctl.ok("bdev_null_create", "--name", "n0", "--num_blocks", "10")
     lines = ctl.ok("iostat", "-w", "0.05", "-c", "2", "n0").splitlines()
