@@ -86,6 +86,8 @@ def null_rows(context):
                for _ in range(max(3, context["rounds"]))]
     yield row("null bdev", "4 KiB random read, depth 32, one core", (">=", 20e6), "I/O/s",
               measure.summary([result["iops"] for result in results]))
+    yield row("null bdev", "the same, per second of CPU time", (">=", 20e6), "I/O/s",
+              measure.summary([1e6 / result["cpu_us"] for result in results]))
     yield row("null bdev", "CPU per I/O", None, "us", measure.summary([result["cpu_us"] for result in results]))
     if shutil.which("valgrind") is None:
         yield {"row": "null bdev", "what": "instructions per I/O", "skipped": "valgrind is not installed"}
