@@ -35,7 +35,12 @@ ctl_cell(const struct cJSON *value)
 	char *text;
 
 	if (cJSON_IsString(value)) {
-		return strdup(value->valuestring);
+		text = strdup(value->valuestring);
+		/* A name must neither break a row nor command the terminal. */
+		for (char *c = text; c != NULL && *c != '\0'; c++) {
+			*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+		}
+		return text;
 	}
 	copy = cJSON_Duplicate(value, true);
 	text = copy != NULL ? tarn_json_print(copy, false) : NULL;

@@ -247,6 +247,12 @@ def test_output_that_cannot_be_written_is_an_error(ctl):
     assert done.returncode == 1 and "cannot write" in done.stderr
 
 
+def test_control_characters_of_a_name_do_not_reach_the_terminal(ctl):
+    ctl.ok("bdev_null_create", "--name", "a\nb\x1b[31m", "--num_blocks", "10")
+    lines = ctl.ok("--table", "bdev_get_bdevs").splitlines()
+    assert len(lines) == 2 and lines[1].startswith("a?b?[31m ")
+
+
 def test_iostat_says_when_its_output_cannot_be_written(ctl):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run([TARNCTL, "-s", ctl.path, "iostat", "-w", "0.01"], stdout=full,
