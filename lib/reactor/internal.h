@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "lib/reactor/ring.h"
+#include "lib/reactor/spin.h"
 #include "tarn/reactor.h"
 #include "tarn/util.h"
 
@@ -72,7 +73,7 @@ struct tarn_reactor {
 
 	uint64_t turn_ns;
 	uint64_t last_work_ns, last_sleep_ns;
-	uint64_t spin_ns; /* how long to poll without work now; at most idle_spin_us */
+	struct spin spin;
 	struct tarn_reactor_stats stats;
 
 	/* Written by others. */

@@ -2,7 +2,7 @@
 /*
  * The turn, and the loop that turns, sleeps and stops.
  *
- *	busy --no work for spin_ns--> asleep --event, message, timer--> busy
+ *	busy --no work, spin.c--> asleep --event, message, timer--> busy
  *
  * Handshake with senders, so that a sleeping reactor is always woken and a busy one never: the
  * sleeper sets `sleeping`, then looks at its ring; a sender puts its message into the ring, then
@@ -10,8 +10,6 @@
  */
 #include "lib/reactor/internal.h"
 #include "tarn/env.h"
-
-#define SPIN_GROW_NS 10000
 
 bool
 tarn_reactor_turn(struct tarn_reactor *reactor)
@@ -83,40 +81,28 @@ all_quiet(struct tarn_reactor *reactor, bool *quiet)
 	return atomic_load(&reactors.quiet_count) >= reactors.count;
 }
 
-/*
- * Spinning pays when work comes soon, and only takes CPU time (of the device's emulation too, in a
- * virtual machine) when it does not. So the time to spin grows towards idle_spin_us while idle
- * periods end within that, and shrinks to nothing while they do not: as KVM polls before it halts
- * (Linux, Documentation/virt/kvm/halt-polling.rst).
- */
-static void
-adapt_spin(struct tarn_reactor *reactor, uint64_t idle_ns)
-{
-	if (idle_ns > reactors.idle_spin_ns)
-		reactor->spin_ns /= 2;
-	else if (idle_ns > reactor->spin_ns)
-		reactor->spin_ns = tarn_min_u64(tarn_max_u64(reactor->spin_ns * 2, SPIN_GROW_NS),
-						reactors.idle_spin_ns);
-}
-
 void
 reactor_loop(struct tarn_reactor *reactor)
 {
 	uint64_t before_ns = tarn_now_ns();
-	bool quiet = false;
+	bool quiet = false, was_idle = false;
 
 	reactor->last_work_ns = before_ns;
-	reactor->spin_ns = reactors.idle_spin_ns;
+	spin_init(&reactor->spin, reactors.idle_spin_ns);
 	for (;;) {
 		bool busy = tarn_reactor_turn(reactor);
 		uint64_t now_ns = tarn_now_ns();
 
 		if (busy) {
 			reactor->stats.busy_ns += now_ns - before_ns;
-			adapt_spin(reactor, before_ns - reactor->last_work_ns);
+			if (was_idle)
+				spin_idle_over(&reactor->spin, before_ns - reactor->last_work_ns,
+					       now_ns);
+			was_idle = false;
 			reactor->last_work_ns = now_ns;
 		} else {
 			reactor->stats.idle_ns += now_ns - before_ns;
+			was_idle = true;
 		}
 		before_ns = now_ns;
 		if (busy)
@@ -127,7 +113,7 @@ reactor_loop(struct tarn_reactor *reactor)
 			continue;
 		}
 		if (reactors.poll_mode == TARN_POLL_ADAPTIVE &&
-		    now_ns - reactor->last_work_ns >= reactor->spin_ns)
+		    now_ns - reactor->last_work_ns >= spin_for_ns(&reactor->spin))
 			before_ns = sleep_until_event(reactor, now_ns);
 	}
 }
