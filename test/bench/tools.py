@@ -42,22 +42,22 @@ def run_json_timed(command):
 @functools.lru_cache(maxsize=None)
 def fio_start_cpu_s(command):
     """What fio takes to start and end: it counts its threads only, so its CPU time is taken from outside."""
-    return min(run_json_timed([*command, "--number_ios=1"])[1] for _ in range(3))
+    return min(run_json_timed([*command, "--rw=randread", "--number_ios=1"])[1] for _ in range(3))
 
 
 def fio(path, load, cpu, seconds):
     """fio at its best for tarn's purpose: offsets without a map, data not touched, and batches at depth."""
     engine = ENGINES[load["driver"]]
     command = [
-        "fio", "--name=bench", f"--filename={path}", "--direct=1", f"--rw={load['rw']}", f"--bs={load['block']}",
-        f"--iodepth={load['depth']}", f"--ioengine={engine[0]}", *engine[1:], f"--cpus_allowed={cpu}",
-        "--norandommap", "--scramble_buffers=0", "--output-format=json",
+        "fio", "--name=bench", f"--filename={path}", "--direct=1", f"--ioengine={engine[0]}",
+        f"--cpus_allowed={cpu}", "--output-format=json", *engine[1:], f"--rw={load['rw']}",
+        f"--bs={load['block']}", f"--iodepth={load['depth']}", "--norandommap", "--scramble_buffers=0",
     ]
     if load["depth"] >= 8 and load["driver"] != "sync":
         command += [f"--iodepth_batch_submit={load['depth'] // 4}", "--iodepth_batch_complete_min=1",
                     f"--iodepth_batch_complete_max={load['depth']}"]
-    found, cpu_s = run_json_timed([*command, "--time_based", f"--runtime={seconds}"])
-    cpu_s = max(0, cpu_s - fio_start_cpu_s(tuple(command)))
+    found, cpu_s = run_json_timed([*command, "--time_based", f"--runtime={round(seconds * 1000)}ms"])
+    cpu_s = max(0, cpu_s - fio_start_cpu_s(tuple(command[:7])))
     job = found["jobs"][0]
     side = job["read" if load["rw"].endswith("read") else "write"]
     return {
