@@ -87,6 +87,7 @@ def run(words):
 
 
 def spread(values):
+    """The distance between the quartiles as a share of the median; with few values that of all."""
     middle = statistics.median(values)
     if len(values) < 2 or middle == 0:
         return 0.0

@@ -4,22 +4,11 @@
 The machine that this runs on is rarely quiet, so nothing is compared across time: contenders run one after the other
 within a round, in turning order, a ratio is taken per round, and the median of the ratios is the result.
 """
-import statistics
+import os
+import sys
 
-
-def spread(values):
-    """The distance between the quartiles as a share of the median; with few values that of all."""
-    middle = statistics.median(values)
-    if len(values) < 2 or middle == 0:
-        return 0.0
-    if len(values) < 4:
-        return (max(values) - min(values)) / middle
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return (high - low) / middle
-
-
-def summary(values):
-    return {"median": statistics.median(values), "spread": spread(values), "values": list(values)}
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
+from compare_drivers.measure import summary  # noqa: E402 (the path comes first)
 
 
 def interleave(contenders, rounds):
