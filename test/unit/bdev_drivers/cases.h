@@ -4,8 +4,9 @@
 
 /*
  * The tests of drivers, by list. EVERY_DRIVER (every.c) runs on each driver; FILE_DRIVER (files.c)
- * on those of files and block devices, with REGULAR_FILE or BLOCK_DEVICE for what only the one
- * medium or the other can show. A suite in modes.c runs a list unchanged in one mode on one medium.
+ * on those of files and block devices, PAGE_CACHE where a mode does not ask for O_DIRECT, and
+ * BACKING_FILE, REGULAR_FILE and BLOCK_DEVICE for what only the one medium or the other can show. A
+ * suite in modes.c runs a list unchanged in one mode on one medium.
  */
 #define BLOCK 4096u
 
@@ -27,13 +28,16 @@
 	    C(s, test_io_ends_a_reactors_sleep_and_keeps_it_from_none_after)
 
 #define FILE_DRIVER(C, s)                                                                          \
-	C(s, test_a_file_cut_short_fails_what_is_behind_its_end_only),                             \
-	    C(s, test_a_read_only_bdev_is_not_opened_for_writing),                                 \
-	    C(s, test_page_cache_instead_of_o_direct_works),                                       \
+	C(s, test_a_read_only_bdev_is_not_opened_for_writing),                                     \
 	    C(s, test_without_fallocate_zeroes_and_discard_still_work),                            \
 	    C(s, test_what_is_no_device_is_refused_with_the_reason),                               \
-	    C(s, test_what_another_holds_is_refused),                                              \
+	    C(s, test_what_another_holds_is_refused)
+
+#define PAGE_CACHE(C, s)                                                                           \
+	C(s, test_page_cache_instead_of_o_direct_works),                                           \
 	    C(s, test_no_space_is_an_error_of_that_write_only)
+
+#define BACKING_FILE(C, s) C(s, test_a_file_cut_short_fails_what_is_behind_its_end_only)
 
 #define REGULAR_FILE(C, s)                                                                         \
 	C(s, test_a_transfer_that_ends_at_the_files_end_is_an_error),                              \
@@ -46,6 +50,8 @@
 #define DECLARE(unused, function) function(void)
 void EVERY_DRIVER(DECLARE, );
 void FILE_DRIVER(DECLARE, );
+void PAGE_CACHE(DECLARE, );
+void BACKING_FILE(DECLARE, );
 void REGULAR_FILE(DECLARE, );
 void BLOCK_DEVICE(DECLARE, );
 

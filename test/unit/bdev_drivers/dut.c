@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <seccomp.h>
 #include <setjmp.h>
@@ -68,8 +69,25 @@ loop_attach(void)
 	return why;
 }
 
+/* Exactly as large as the tests think, so that a device that was not meant is not taken. */
 static void
-medium_make(void)
+device_take(void)
+{
+	const char *name = getenv(DUT_DEVICE_ENV);
+	uint64_t size_bytes = 0;
+	int fd;
+
+	(void)snprintf(device, sizeof(device), "%s", name != NULL ? name : "");
+	path[0] = '\0';
+	fd = open(device, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size_bytes) != 0 || size_bytes != DUT_BYTES)
+		missing = DUT_DEVICE_ENV " names no block device of 40 MiB";
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void
+file_make(void)
 {
 	const char *dir = getenv("TMPDIR");
 	int fd;
@@ -83,6 +101,15 @@ medium_make(void)
 	(void)strcpy(device, path);
 	if (missing == NULL && mode->medium == DUT_LOOP)
 		missing = loop_attach();
+}
+
+static void
+medium_make(void)
+{
+	if (mode->medium == DUT_DEVICE)
+		device_take();
+	else
+		file_make();
 	dut_path = path;
 	dut_device = device;
 }
@@ -109,7 +136,8 @@ dut_stop(void)
 		dut_close();
 	if (mode->medium == DUT_LOOP)
 		loop_detach();
-	(void)unlink(path);
+	if (mode->medium != DUT_DEVICE)
+		(void)unlink(path);
 	tarn_reactors_fini();
 	tarn_env_fini();
 }

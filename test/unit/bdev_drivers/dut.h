@@ -10,7 +10,13 @@
  * The device under test: one driver in one mode on one medium, driven by hand on the test's thread,
  * with calls that return when the I/O has completed.
  */
-enum dut_medium { DUT_FILE, DUT_LOOP, DUT_RAM };
+enum dut_medium {
+	DUT_FILE,
+	DUT_LOOP,
+	DUT_RAM,
+	DUT_DEVICE, /* the block device that DUT_DEVICE_ENV names; what is on it is lost */
+};
+#define DUT_DEVICE_ENV "TARN_TEST_DEVICE"
 
 struct dut_mode {
 	const char *driver;
@@ -20,8 +26,8 @@ struct dut_mode {
 
 #define DUT_BYTES (40u << 20)
 
-extern const char *dut_path;   /* the file, or the file behind the loop device */
-extern const char *dut_device; /* what the bdev is made of: the file or the loop device */
+extern const char *dut_path;   /* the file, or the file behind the loop device; "": none */
+extern const char *dut_device; /* what the bdev is made of: the file or the device */
 
 /** Reactors and memory, and the medium. For setup and teardown of a suite. */
 void dut_start(const struct dut_mode *mode);

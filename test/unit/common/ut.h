@@ -29,6 +29,10 @@ void ut_suite_register(struct ut_suite *suite);
 
 /* UT_SUITE(log, setup, teardown, UT_CASE(test_a), UT_CASE(test_b)); */
 #define UT_SUITE(suite, setup_fn, teardown_fn, ...)                                                \
+	UT_SUITE_WHERE(1, suite, setup_fn, teardown_fn, __VA_ARGS__)
+
+/* The same, for a suite that is there only where `condition` holds when the program starts. */
+#define UT_SUITE_WHERE(condition, suite, setup_fn, teardown_fn, ...)                               \
 	static const struct ut_case suite##_cases[] = { __VA_ARGS__ };                             \
 	static struct ut_suite suite##_suite = {                                                   \
 		.name = #suite,                                                                    \
@@ -39,7 +43,8 @@ void ut_suite_register(struct ut_suite *suite);
 	};                                                                                         \
 	__attribute__((constructor)) static void suite##_suite_register(void)                      \
 	{                                                                                          \
-		ut_suite_register(&suite##_suite);                                                 \
+		if (condition)                                                                     \
+			ut_suite_register(&suite##_suite);                                         \
 	}                                                                                          \
 	struct ut_suite
 
