@@ -35,6 +35,9 @@
 /* The kernel cuts requests to the device's size itself; this bounds what one I/O pins and delays.
  */
 #define FILE_TRANSFER_MAX (16u << 20)
+/* What the kernel tells of a device whose driver says nothing of alignment. */
+#define DMA_ALIGN_DEFAULT 512u
+#define PAGE_BYTES 4096u
 
 /* The block device below: of a partition the whole disk, whose directory holds the queue. */
 static int
@@ -151,6 +154,22 @@ least_block(const struct tarn_bdev_file *file, const struct dio_align *align, co
 	return (uint32_t)sysfs_number(device, "logical_block_size", FILE_BLOCK_SIZE_MIN);
 }
 
+/*
+ * What addresses of buffers must be multiples of. The kernel's word is taken, but for one case:
+ * null_blk and zram with blocks of 4 KiB announce 512 and silently lose data when a block lies in
+ * two pages (seen on Linux 6.12; dm on top of them likewise). A driver that names no alignment of its
+ * own is therefore given each block within one page.
+ */
+static uint32_t
+memory_align(const struct dio_align *align, uint32_t least)
+{
+	if (!align->known || !tarn_is_pow2(align->memory))
+		return least;
+	if (align->memory < DMA_ALIGN_DEFAULT)
+		return align->memory;
+	return (uint32_t)tarn_max_u64(align->memory, tarn_min_u64(least, PAGE_BYTES));
+}
+
 static int
 block_sizes(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file, const char *device,
 	    struct tarn_reason *reason)
@@ -181,12 +200,7 @@ block_sizes(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
 	file->physical_block_size = (uint32_t)tarn_max_u64(physical, file->block_size);
 	if (!tarn_is_pow2(file->physical_block_size))
 		file->physical_block_size = file->block_size;
-	if (!file->direct)
-		file->buffer_align = 1;
-	else if (align.known && tarn_is_pow2(align.memory))
-		file->buffer_align = align.memory;
-	else
-		file->buffer_align = least;
+	file->buffer_align = file->direct ? memory_align(&align, least) : 1;
 	return 0;
 }
 
