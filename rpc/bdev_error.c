@@ -69,6 +69,7 @@ static const struct tarn_rpc_name type_names[] = {
 	{ "corrupt_data", TARN_ERROR_CORRUPT_DATA },
 	{ "nomem", TARN_ERROR_NOMEM },
 	{ "short", TARN_ERROR_SHORT },
+	{ "drop", TARN_ERROR_DROP },
 	{ "clear", TARN_ERROR_NONE },
 	{ NULL, 0 },
 };
@@ -100,7 +101,8 @@ static const struct tarn_rpc_field inject_list[] = {
 	  .help = "Operation; clear ends every injection" },
 	{ "error_type", TARN_RPC_ENUM, TARN_RPC_AT(struct inject_params, type), .required = true,
 	  .names = type_names,
-	  .help = "What happens to it; clear ends the injection for that operation" },
+	  .help = "What happens to it: short is a short transfer, drop a success without effect; "
+		  "clear ends the injection for that operation" },
 	{ "num", TARN_RPC_U64, INJECT_AT(count), .def = "1", .min = 1,
 	  .help = "How many I/Os; 4294967295 and more: until cleared" },
 	{ "skip", TARN_RPC_U64, INJECT_AT(skip_count), .def = "0",

@@ -4,7 +4,7 @@
  * otherwise.
  *
  *	submit --no rule-----------------------> base --> done
- *	submit --failure, nomem----------------> `failed`, done at the next poll
+ *	submit --failure, nomem, drop----------> `settled`, done at the next poll
  *	submit --pending--> `hanging` --cleared--> base --> done
  *	submit --corrupt data--> base, data changed after a read or before a write --> done
  *	submit --short---> first half to the base --> done, with -EIO
@@ -26,7 +26,7 @@ struct error_bdev {
 
 struct error_channel {
 	struct tarn_wrapper_channel wch;
-	struct tarn_wrapped_list failed, hanging;
+	struct tarn_wrapped_list settled, hanging;
 	uint32_t inflight_count;
 	unsigned int generation; /* of the rules, when `hanging` was last looked through */
 };
@@ -114,7 +114,7 @@ error_channel_open(struct tarn_channel *channel)
 	struct error_bdev *eb = tarn_bdev_ctx(tarn_channel_bdev(channel));
 	struct tarn_bdev_info info;
 
-	TAILQ_INIT(&ech->failed);
+	TAILQ_INIT(&ech->settled);
 	TAILQ_INIT(&ech->hanging);
 	tarn_bdev_get_info(tarn_channel_bdev(channel), &info);
 	return tarn_wrapper_channel_open(&eb->wrapper, &ech->wch, info.queue_depth);
@@ -169,10 +169,10 @@ error_base_done(void *arg, int status)
 }
 
 static void
-fail_later(struct error_channel *ech, struct tarn_wrapped_io *wrapped, int status)
+complete_later(struct error_channel *ech, struct tarn_wrapped_io *wrapped, int status)
 {
 	wrapped->status = status;
-	TAILQ_INSERT_TAIL(&ech->failed, wrapped, link);
+	TAILQ_INSERT_TAIL(&ech->settled, wrapped, link);
 }
 
 /* Let the first half happen, and say that it went wrong. */
@@ -186,7 +186,7 @@ pass_on_half(struct error_channel *ech, struct tarn_wrapped_io *wrapped, uint32_
 
 	error->status = -EIO;
 	if (parent->op > TARN_IO_WRITE || parent->length_bytes < 2 * (uint64_t)block_size) {
-		fail_later(ech, wrapped, -EIO);
+		complete_later(ech, wrapped, -EIO);
 		return;
 	}
 	half.iov_base = parent->iov[0].iov_base;
@@ -213,10 +213,13 @@ error_submit(struct tarn_channel *channel, struct tarn_io *io)
 	*error = (struct error_io){ 0 };
 	switch (inject_take(&eb->inject, io, ech->inflight_count++, &rule)) {
 	case TARN_ERROR_FAILURE:
-		fail_later(ech, wrapped, rule.status != 0 ? rule.status : -EIO);
+		complete_later(ech, wrapped, rule.status != 0 ? rule.status : -EIO);
 		return;
 	case TARN_ERROR_NOMEM:
-		fail_later(ech, wrapped, -ENOMEM);
+		complete_later(ech, wrapped, -ENOMEM);
+		return;
+	case TARN_ERROR_DROP:
+		complete_later(ech, wrapped, 0);
 		return;
 	case TARN_ERROR_PENDING:
 		TAILQ_INSERT_TAIL(&ech->hanging, wrapped, link);
@@ -265,7 +268,7 @@ poll_channel(struct tarn_channel *channel, void *arg)
 	int *count = arg;
 
 	let_go(ech, &eb->inject);
-	TAILQ_CONCAT(&due, &ech->failed, link);
+	TAILQ_CONCAT(&due, &ech->settled, link);
 	while ((wrapped = TAILQ_FIRST(&due)) != NULL) {
 		TAILQ_REMOVE(&due, wrapped, link);
 		finish(ech, wrapped, wrapped->status);
@@ -288,7 +291,7 @@ channel_may_sleep(struct tarn_channel *channel, void *arg)
 	struct error_channel *ech = tarn_channel_ctx(channel);
 	uint64_t *sleep_ns = arg;
 
-	if (!TAILQ_EMPTY(&ech->failed))
+	if (!TAILQ_EMPTY(&ech->settled))
 		*sleep_ns = TARN_SLEEP_NO;
 	else if (!TAILQ_EMPTY(&ech->hanging))
 		*sleep_ns = tarn_min_u64(*sleep_ns, HANGING_LOOK_NS);

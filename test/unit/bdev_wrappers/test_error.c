@@ -188,6 +188,22 @@ test_short_write_is_an_error_with_its_first_half_done(void)
 }
 
 static void
+test_dropped_write_succeeds_and_is_not_there(void)
+{
+	struct tarn_bdev_error_inject drop = { .op = TARN_IO_WRITE,
+					       .type = TARN_ERROR_DROP,
+					       .count = 1 };
+
+	inject(&drop);
+	memset(stack_ios[0].buf, 0x66, STACK_BLOCK);
+	CU_ASSERT(stack_do(&stack_ios[0], TARN_IO_WRITE, 0, 1) == 0);
+	CU_ASSERT(read_block(0) == 0 && stack_ios[0].buf[0] == 0);
+	memset(stack_ios[0].buf, 0x66, STACK_BLOCK);
+	CU_ASSERT(stack_do(&stack_ios[0], TARN_IO_WRITE, 0, 1) == 0);
+	CU_ASSERT(read_block(0) == 0 && stack_ios[0].buf[0] == 0x66);
+}
+
+static void
 test_no_memory_and_queue_depth_conditions(void)
 {
 	struct tarn_bdev_error_inject deep = {
@@ -247,6 +263,7 @@ UT_SUITE(error, setup, stack_stop, UT_CASE(test_without_rules_every_operation_pa
 	 UT_CASE(test_corrupted_read_differs_in_one_byte_of_each_block_only),
 	 UT_CASE(test_corrupted_write_leaves_the_callers_buffer_as_it_was),
 	 UT_CASE(test_short_write_is_an_error_with_its_first_half_done),
+	 UT_CASE(test_dropped_write_succeeds_and_is_not_there),
 	 UT_CASE(test_no_memory_and_queue_depth_conditions),
 	 UT_CASE(test_impossible_rules_are_refused_with_the_reason),
 	 UT_CASE(test_base_is_claimed_and_a_missing_one_refused));
