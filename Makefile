@@ -93,8 +93,8 @@ run: deps-build
 
 # --- Tests ---
 
-.PHONY: check unit test-bins lint format fuzz fuzz-bins bench
-## make check      install what is missing, build, and run every test: unit, system, lint's, build's
+.PHONY: check unit test-bins lab-bins lint format fuzz fuzz-bins bench
+## make check      install what is missing, build, and run every test: unit, system, lint's, build's, lab's
 check: deps-check
 	@$(MAKE) --no-print-directory test-bins
 	@test/run --build $(B)
@@ -104,7 +104,17 @@ unit: hint
 	@$(MAKE) --no-print-directory test-bins
 	@test/run --build $(B) unit
 
-test-bins: all $(UNIT_BINS)
+test-bins: all $(UNIT_BINS) lab-bins
+
+## make lab        the tests in a virtual machine with NVMe (TESTS=WORD); also part of make check.
+##                 make lab-long: with the long ones
+.PHONY: lab lab-long
+lab: hint
+	@$(MAKE) --no-print-directory test-bins
+	@test/run --build $(B) --lab-tier lab lab
+lab-long: hint
+	@$(MAKE) --no-print-directory test-bins
+	@test/run --build $(B) --lab-tier long lab
 
 ## make lint       format, static analysis, layers, sizes, texts: doc/testing.md says what and why
 lint:
@@ -163,7 +173,7 @@ $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(
 	$(LIBTARN))))
 
 -include $(ALL_OBJS:.o=.d)
--include test/bench/bench.mk
+include test/bench/bench.mk test/lab/lab.mk
 
 # --- Installing ---
 

@@ -94,7 +94,9 @@ enum tarn_error_type {
 	/* XOR corrupt_value into the byte at corrupt_offset of each block */
 	TARN_ERROR_CORRUPT_DATA,
 	TARN_ERROR_NOMEM, /* RPC "nomem": complete with -ENOMEM */
-	/* complete with success, without touching the base: a lost write, a flush that does nothing */
+	/*
+	 * complete with success, without touching the base: a lost write, a flush that does nothing
+	 */
 	TARN_ERROR_DROP,
 	TARN_ERROR_SHORT, /* the driver's view of a short transfer: -EIO after half of it is done */
 };

@@ -157,8 +157,8 @@ least_block(const struct tarn_bdev_file *file, const struct dio_align *align, co
 /*
  * What addresses of buffers must be multiples of. The kernel's word is taken, but for one case:
  * null_blk and zram with blocks of 4 KiB announce 512 and silently lose data when a block lies in
- * two pages (seen on Linux 6.12; dm on top of them likewise). A driver that names no alignment of its
- * own is therefore given each block within one page.
+ * two pages (seen on Linux 6.12; dm on top of them likewise). A driver that names no alignment of
+ * its own is therefore given each block within one page.
  */
 static uint32_t
 memory_align(const struct dio_align *align, uint32_t least)

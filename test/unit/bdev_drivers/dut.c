@@ -3,116 +3,25 @@
 #include "test/unit/bdev_drivers/dut.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/loop.h>
 #include <seccomp.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tarn/bdev_driver.h"
 #include "tarn/env.h"
 #include "tarn/util.h"
-
-const char *dut_path;
-const char *dut_device;
+#include "test/unit/bdev_drivers/medium.h"
 
 static const struct dut_mode *mode;
 static const char *missing; /* why the test cannot run here */
-static char path[64], device[64];
 static struct tarn_bdev *bdev;
 static struct tarn_bdev_desc *desc;
 static struct tarn_channel *channel;
 static unsigned int resize_count;
-
-/* --- The medium --- */
-
-static void
-loop_detach(void)
-{
-	int fd = open(device, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)ioctl(fd, LOOP_CLR_FD);
-	(void)close(fd);
-}
-
-static const char *
-loop_attach(void)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int backing = open(path, O_RDWR | O_CLOEXEC);
-	const char *why = "no loop device to be had here";
-
-	for (int attempt = 0; control >= 0 && attempt < 8 && why != NULL; attempt++) {
-		struct loop_config config = { .fd = (unsigned int)backing };
-		int number = ioctl(control, LOOP_CTL_GET_FREE);
-		int fd;
-
-		(void)snprintf(device, sizeof(device), "/dev/loop%d", number);
-		fd = number < 0 ? -1 : open(device, O_RDWR | O_CLOEXEC);
-		/* Another process may take the same free one first. */
-		if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) == 0)
-			why = NULL;
-		if (fd >= 0)
-			(void)close(fd);
-	}
-	if (control >= 0)
-		(void)close(control);
-	(void)close(backing);
-	return why;
-}
-
-/* Exactly as large as the tests think, so that a device that was not meant is not taken. */
-static void
-device_take(void)
-{
-	const char *name = getenv(DUT_DEVICE_ENV);
-	uint64_t size_bytes = 0;
-	int fd;
-
-	(void)snprintf(device, sizeof(device), "%s", name != NULL ? name : "");
-	path[0] = '\0';
-	fd = open(device, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size_bytes) != 0 || size_bytes != DUT_BYTES)
-		missing = DUT_DEVICE_ENV " names no block device of 40 MiB";
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-static void
-file_make(void)
-{
-	const char *dir = getenv("TMPDIR");
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%.40s/tarn-dut-XXXXXX", dir != NULL ? dir : "/var/tmp");
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, DUT_BYTES) != 0)
-		missing = "no temporary file to be had here";
-	if (fd >= 0)
-		(void)close(fd);
-	(void)strcpy(device, path);
-	if (missing == NULL && mode->medium == DUT_LOOP)
-		missing = loop_attach();
-}
-
-static void
-medium_make(void)
-{
-	if (mode->medium == DUT_DEVICE)
-		device_take();
-	else
-		file_make();
-	dut_path = path;
-	dut_device = device;
-}
 
 void
 dut_start(const struct dut_mode *with)
@@ -120,11 +29,10 @@ dut_start(const struct dut_mode *with)
 	struct tarn_reactor_opts opts = { .unpinned = true };
 
 	mode = with;
-	missing = NULL;
 	resize_count = 0;
 	if (tarn_env_init(NULL) != 0 || tarn_reactors_init(&opts) != 0)
 		abort();
-	medium_make();
+	missing = medium_make(mode->medium);
 	if (tarn_bdev_driver_find(mode->driver) == NULL)
 		missing = "this build does not have the driver";
 }
@@ -134,10 +42,7 @@ dut_stop(void)
 {
 	if (channel != NULL || bdev != NULL)
 		dut_close();
-	if (mode->medium == DUT_LOOP)
-		loop_detach();
-	if (mode->medium != DUT_DEVICE)
-		(void)unlink(path);
+	medium_end(mode->medium);
 	tarn_reactors_fini();
 	tarn_env_fini();
 }
