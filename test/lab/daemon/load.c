@@ -26,7 +26,7 @@
 #define CHECK_BLOCKS 64u /* read at once by a check */
 
 struct sector {
-	uint64_t magic, seed, block, version;
+	uint64_t magic, record, block, version;
 	uint64_t fill[(SECTOR_BYTES - 32) / 8];
 };
 
@@ -47,7 +47,8 @@ struct slot {
 
 struct load {
 	char name[LOAD_NAME_MAX + 1];
-	uint64_t block_count, seed, random;
+	uint64_t block_count, random;
+	uint64_t record; /* tells its blocks from what an earlier record left on the device */
 	struct block *blocks;
 	struct load_opts opts;
 	struct load_stats stats;
@@ -85,7 +86,7 @@ block_fill(const struct load *load, struct sector *data, uint64_t block, uint32_
 {
 	for (uint32_t i = 0; i < SECTORS_PER_BLOCK; i++) {
 		data[i].magic = SECTOR_MAGIC;
-		data[i].seed = load->seed;
+		data[i].record = load->record;
 		data[i].block = block * SECTORS_PER_BLOCK + i;
 		data[i].version = version;
 		for (uint32_t word = 0; word < tarn_array_count(data[i].fill); word++)
@@ -97,7 +98,8 @@ block_fill(const struct load *load, struct sector *data, uint64_t block, uint32_
 static uint64_t
 sector_version(const struct load *load, const struct sector *sector, uint64_t place)
 {
-	if (sector->magic != SECTOR_MAGIC || sector->seed != load->seed || sector->block != place)
+	if (sector->magic != SECTOR_MAGIC || sector->record != load->record ||
+	    sector->block != place)
 		return 0;
 	for (uint32_t word = 0; word < tarn_array_count(sector->fill); word++) {
 		if (sector->fill[word] != place * 31 + sector->version + word)
@@ -152,7 +154,8 @@ load_create(const char *name, uint64_t block_count, uint64_t seed)
 	}
 	(void)strncpy(load->name, name, LOAD_NAME_MAX);
 	load->block_count = block_count;
-	load->seed = load->random = seed;
+	load->random = seed;
+	load->record = tarn_now_ns();
 	TAILQ_INSERT_TAIL(&loads, load, link);
 	return load;
 }

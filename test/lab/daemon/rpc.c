@@ -171,7 +171,7 @@ static const struct tarn_rpc_field create_list[] = {
 	{ "blocks", TARN_RPC_U64, TARN_RPC_AT(struct load_params, block_count), .required = true,
 	  .min = LOAD_DEPTH_MAX + 1, .max = 1 << 20, .help = "Blocks of 4096 bytes that it uses" },
 	{ "seed", TARN_RPC_U64, TARN_RPC_AT(struct load_params, seed), .def = "1",
-	  .help = "Of what it does and writes" },
+	  .help = "Of what it does" },
 };
 static const struct tarn_rpc_field start_list[] = {
 	NAME_FIELD,
@@ -283,6 +283,26 @@ rpc_lab_load_get(struct tarn_rpc_request *req, const struct cJSON *json)
 	tarn_rpc_params_free(&name_fields, &params);
 }
 TARN_RPC_METHOD("lab_load_get", rpc_lab_load_get, name_fields, "Count what a load did",
+		.example = "{\"name\": \"a\"}")
+
+static void
+rpc_lab_load_delete(struct tarn_rpc_request *req, const struct cJSON *json)
+{
+	struct load_params params = { 0 };
+	struct load *load;
+
+	if (tarn_rpc_decode(req, json, &name_fields, &params) != 0)
+		return;
+	load = need_load(req, params.name);
+	if (load != NULL && load_stats(load)->running) {
+		answer(req, -EBUSY, params.name);
+	} else if (load != NULL) {
+		load_delete(load);
+		tarn_rpc_reply_true(req);
+	}
+	tarn_rpc_params_free(&name_fields, &params);
+}
+TARN_RPC_METHOD("lab_load_delete", rpc_lab_load_delete, name_fields, "Forget a load and its record",
 		.example = "{\"name\": \"a\"}")
 
 /* Whom to answer when a load has stopped, or checked. */
