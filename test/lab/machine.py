@@ -47,10 +47,10 @@ class Nvme:
     def node(self):
         file = {"driver": "file", "filename": self.path, "discard": "unmap"}
         if self.errors:
-            file = {"driver": "blkdebug", "image": file, "inject-error": [], "set-state": []}
+            file = {"driver": "blkdebug", "image": file}
             for error in self.errors:
                 for kind, rules in error.items():
-                    file[kind] += rules
+                    file[kind] = file.get(kind, []) + rules
         return {"driver": "raw", "node-name": f"node-{self.serial}", "discard": "unmap", "file": file}
 
     def device(self, bus=None):

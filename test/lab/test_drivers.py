@@ -29,14 +29,26 @@ def run_list(guest, mode, path):
     assert int(passed) >= 20 and (failed, skipped) == ("0", "0"), output
 
 
-@pytest.mark.parametrize("mode", PLAIN_MODES + POLLED_MODES)
-@pytest.mark.parametrize("drive", ["lab512", "lab4k"])
+def polled_cases():
+    for drive in ("lab512", "lab4k"):
+        for mode in PLAIN_MODES + POLLED_MODES:
+            first = drive == "lab512" or mode in FEW_MODES + POLLED_MODES
+            yield pytest.param(drive, mode, marks=() if first else pytest.mark.tier("lab"), id=f"{drive}-{mode}")
+
+
+@pytest.mark.parametrize("drive, mode", polled_cases())
 def test_nvme_with_poll_queues(guest, drive, mode):
     run_list(guest, mode, devices.nvme(guest, drive))
 
 
-@pytest.mark.parametrize("mode", PLAIN_MODES)
-@pytest.mark.parametrize("drive", ["lab512", pytest.param("lab4k", marks=pytest.mark.tier("lab"))])
+def unpolled_cases():
+    for drive in ("lab512", "lab4k"):
+        for mode in PLAIN_MODES:
+            first = drive == "lab512" and mode in FEW_MODES + ["uring_auto"]
+            yield pytest.param(drive, mode, marks=() if first else pytest.mark.tier("lab"), id=f"{drive}-{mode}")
+
+
+@pytest.mark.parametrize("drive, mode", unpolled_cases())
 def test_nvme_without_poll_queues(guest, drive, mode):
     run_list(guest, mode, devices.nvme(guest, drive, poll_queues=0))
 
