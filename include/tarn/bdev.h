@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "tarn/bdev_stats.h"
+#include "tarn/info.h"
 #include "tarn/reactor.h"
 #include "tarn/reason.h"
 
@@ -143,18 +144,6 @@ struct tarn_bdev_info {
 };
 void tarn_bdev_get_info(const struct tarn_bdev *bdev, struct tarn_bdev_info *ret_info);
 
-/*
- * Takes a driver's own facts, one call each (effective mode, reasons, counters); grouped by begin
- * and end.
- */
-struct tarn_info_sink {
-	void (*begin)(void *arg, const char *name);
-	void (*end)(void *arg);
-	void (*text)(void *arg, const char *name, const char *value);
-	void (*number)(void *arg, const char *name, uint64_t value);
-	void (*flag)(void *arg, const char *name, bool value);
-	void *arg;
-};
 /** What the driver says of itself. Control reactor. */
 void tarn_bdev_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sink);
 

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tarn/util.h"
+
 /*
  * What each driver is created with, for tarn_bdev_create(), and the actions of tarn_bdev_control().
  * Plain data; strings are copied. A structure of zeroes with its required strings set is a good
@@ -19,8 +21,6 @@ struct tarn_bdev_common_opts {
 	/* queue_depth_auto also keeps the mean latency below this; 0: no target */
 	uint64_t latency_target_us;
 };
-
-enum tarn_tristate { TARN_OFF, TARN_ON, TARN_AUTO };
 
 /* uring, aio and sync: the same parameters for the same file or device. */
 struct tarn_bdev_file_opts {

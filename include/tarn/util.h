@@ -27,6 +27,9 @@ void tarn_panic(const char *file, int line, const char *func, const char *what)
 #define tarn_array_count(array) (sizeof(array) / sizeof((array)[0]))
 #define TARN_CACHE_LINE_BYTES 64
 
+/* What a user asks for; auto: where it is to be had. */
+enum tarn_tristate { TARN_OFF, TARN_ON, TARN_AUTO };
+
 /* glibc's <sys/queue.h> lacks the variant that allows removal of the current element. */
 #define TARN_TAILQ_FOREACH_SAFE(var, head, field, next)                                            \
 	for ((var) = TAILQ_FIRST(head); (var) != NULL && ((next) = TAILQ_NEXT(var, field), true);  \

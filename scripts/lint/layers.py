@@ -13,6 +13,7 @@ LAYERS = [
     ["lib/util"],
     ["lib/env"],
     ["lib/reactor"],
+    ["lib/uring"],
     ["lib/jsonrpc", "lib/bdev"],
     ["lib/bdev/*"],
     ["lib/cache"],
@@ -23,7 +24,7 @@ LAYERS = [
 # A public header that has another name than its folder.
 HEADER_FOLDERS = {
     "util.h": "lib/util", "histogram.h": "lib/util", "log.h": "lib/util", "reason.h": "lib/util",
-    "notify.h": "lib/util", "framework.h": "rpc",
+    "notify.h": "lib/util", "info.h": "lib/util", "framework.h": "rpc",
     "json.h": "lib/jsonrpc", "rpc.h": "lib/jsonrpc", "version.h": "include",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

@@ -13,12 +13,10 @@
 
 #include "lib/bdev/uring/uring.h"
 
-#define URING_REAP_MAX 64
-
 static struct tarn_io *
-io_of(struct uring_io *uio)
+io_of(struct tarn_uring_wait *wait)
 {
-	return tarn_container_of((uint8_t *)uio, struct tarn_io, driver_ctx);
+	return tarn_container_of((uint8_t *)wait, struct tarn_io, driver_ctx);
 }
 
 static bool
@@ -37,7 +35,7 @@ wants_ordinary(const struct uring_channel *uch, const struct tarn_io *io)
 }
 
 static void
-prepare_transfer(const struct uring_channel *uch, struct uring_ring *ring, struct io_uring_sqe *sqe,
+prepare_transfer(const struct uring_channel *uch, struct tarn_uring *ring, struct io_uring_sqe *sqe,
 		 const struct tarn_io *io)
 {
 	bool read = io->op == TARN_IO_READ;
@@ -54,7 +52,7 @@ prepare_transfer(const struct uring_channel *uch, struct uring_ring *ring, struc
 		unsigned int length = (unsigned int)io->iov->iov_len;
 
 		if (uch->ubdev->fixed_buffers)
-			index = uring_ring_buffer(ring, buf, length);
+			index = tarn_uring_buffer(ring, buf, length);
 		if (index >= 0 && read)
 			io_uring_prep_read_fixed(sqe, fd, buf, length, io->offset_bytes, index);
 		else if (index >= 0)
@@ -85,12 +83,12 @@ static void
 submit(struct uring_channel *uch, struct tarn_io *io)
 {
 	bool ordinary = wants_ordinary(uch, io);
-	struct uring_ring *ring = ordinary ? uch->ordinary : uch->ring;
+	struct tarn_uring *ring = ordinary ? uch->ordinary : uch->ring;
 	int slot = ordinary ? uch->ordinary_slot : uch->slot;
-	struct io_uring_sqe *sqe = uring_ring_sqe(ring);
+	struct io_uring_sqe *sqe = tarn_uring_sqe(ring);
 
 	if (tarn_unlikely(sqe == NULL)) {
-		uring_ring_wait(ring, tarn_io_ctx(io));
+		tarn_uring_wait(ring, tarn_io_ctx(io));
 		return;
 	}
 	if (tarn_likely(is_transfer(io)))
@@ -128,7 +126,7 @@ uring_io_submit(struct tarn_channel *channel, struct tarn_io *io)
 }
 
 static void
-finish(struct uring_ring *ring, struct tarn_io *io, int result)
+finish(struct tarn_uring *ring, struct tarn_io *io, int result)
 {
 	struct uring_channel *uch = tarn_channel_ctx(io->channel);
 	uint64_t expected = is_transfer(io) ? io->length_bytes : 0;
@@ -141,7 +139,7 @@ finish(struct uring_ring *ring, struct tarn_io *io, int result)
 	if (ring->key.iopoll && result == -EOPNOTSUPP)
 		__atomic_store_n(&uch->ubdev->iopoll_failed, true, __ATOMIC_RELAXED);
 	if (result == -EAGAIN || result == -EINTR || (ring->key.iopoll && result == -EOPNOTSUPP)) {
-		uring_count(&ring->retry_count, 1);
+		tarn_uring_count(&ring->retry_count, 1);
 		submit(uch, io);
 		return;
 	}
@@ -151,39 +149,19 @@ finish(struct uring_ring *ring, struct tarn_io *io, int result)
 }
 
 int
-uring_io_reap(struct uring_ring *ring)
+uring_io_reap(struct tarn_uring *ring)
 {
-	struct io_uring_cqe *cqes[URING_REAP_MAX];
-	struct {
-		struct tarn_io *io;
-		int result;
-	} done[URING_REAP_MAX];
-	struct uring_io *uio;
-	unsigned int count;
+	struct tarn_uring_done done[TARN_URING_REAP_MAX];
+	unsigned int count = tarn_uring_reap(ring, done);
+	struct tarn_io *io;
 
-	if (io_uring_cq_ready(&ring->io) == 0)
-		uring_ring_refresh(ring);
-	count = io_uring_cq_ready(&ring->io);
-	if (count > 0)
-		count = io_uring_peek_batch_cqe(&ring->io, cqes, URING_REAP_MAX);
-	tarn_assert(count <= ring->inflight_count);
-	for (unsigned int i = 0; i < count; i++) {
-		done[i].io = io_uring_cqe_get_data(cqes[i]);
-		done[i].result = cqes[i]->res;
-	}
-	if (count > 0) {
-		io_uring_cq_advance(&ring->io, count); /* the slots are the kernel's again */
-		ring->inflight_count -= count;
-		uring_count(&ring->reap_count, 1);
-		uring_count(&ring->complete_count, count);
-	}
 	for (unsigned int i = 0; i < count; i++)
-		finish(ring, done[i].io, done[i].result);
-	for (unsigned int i = 0; i < URING_REAP_MAX && ring->waiting_first != NULL; i++) {
+		finish(ring, done[i].data, done[i].result);
+	for (unsigned int i = 0; i < TARN_URING_REAP_MAX && ring->waiting_first != NULL; i++) {
 		if (ring->inflight_count >= ring->inflight_max)
 			break;
-		uio = uring_ring_unwait(ring);
-		submit(tarn_channel_ctx(io_of(uio)->channel), io_of(uio));
+		io = io_of(tarn_uring_unwait(ring));
+		submit(tarn_channel_ctx(io->channel), io);
 	}
 	return (int)count;
 }

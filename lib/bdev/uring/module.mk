@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-3-Clause
-SRCS := io.c mode.c ring.c setup.c uring.c
-DEPS := lib/util lib/env lib/reactor lib/bdev
+SRCS := io.c mode.c uring.c
+DEPS := lib/util lib/env lib/reactor lib/uring lib/bdev
 PKGS := liburing

@@ -1,36 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-#include "lib/bdev/uring/ring.h"
+#include "tarn/bdev_file.h"
+#include "tarn/uring.h"
 
 /* What the files of the driver share. Within lib/bdev/uring only. */
 
 struct uring_bdev {
 	struct tarn_bdev_file file;
-	struct uring_key key; /* of the ring for reads and writes */
-	struct uring_key
-	    ordinary_key;	  /* of the ring for everything else, the same without iopoll */
-	struct uring_setup setup; /* what a ring of the first key came to */
-	bool fixed_buffers, fixed_files; /* wanted */
-	struct tarn_reason sqpoll_reason,
-	    iopoll_reason;  /* why asked for and not in force; or empty */
+	struct tarn_uring_mode mode;	    /* mode.key: of the ring for reads and writes */
+	struct tarn_uring_key ordinary_key; /* for everything else, the same without iopoll */
+	bool fixed_buffers, fixed_files;    /* wanted */
 	bool iopoll_failed; /* any thread sets it: the device refused to be polled after all */
-};
-
-struct uring_group {
-	struct uring_ring *rings;
-	int event_fd;
-	bool armed; /* some ring is */
 };
 
 struct uring_channel {
 	struct uring_bdev *ubdev;
-	struct uring_ring *ring, *ordinary; /* the same without iopoll */
+	struct tarn_uring *ring, *ordinary; /* the same without iopoll */
 	int slot, ordinary_slot;	    /* of the file in each; -1: by fd */
 };
 
 /* mode.c: control reactor, may block */
 /**
- * Find out what the kernel and the device let the options come to, by trying: fills the keys, setup
+ * Find out what the kernel and the device let the options come to, by trying: fills the mode, keys
  * and reasons. The file is open. \return 0, or -errno with the reason: an option that is `on`
  * cannot be.
  */
@@ -44,4 +35,4 @@ void uring_mode_describe(const struct uring_bdev *ubdev, const struct tarn_bdev_
 /* io.c: on the channel's reactor */
 void uring_io_submit(struct tarn_channel *channel, struct tarn_io *io);
 /** Complete what is done in the ring. \return how many. */
-int uring_io_reap(struct uring_ring *ring);
+int uring_io_reap(struct tarn_uring *ring);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What only uring has: ring flags, fixed buffers, modes that are refused, and an io_uring that is
- * forbidden.
+ * What only uring has: fixed buffers, modes that are refused, and an io_uring that is forbidden.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -12,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lib/bdev/uring/setup.h"
 #include "tarn/env.h"
 #include "tarn/util.h"
 #include "test/unit/bdev_drivers/dut.h"
@@ -27,76 +25,6 @@ static void
 start(void)
 {
 	dut_start(&uring_mode);
-}
-
-/* --- Ring flags, against kernels of every age --- */
-
-static unsigned int kernel_knows; /* IORING_SETUP_* */
-static unsigned int attempt_count;
-
-static int
-old_kernel_init(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
-{
-	(void)entries;
-	(void)ring;
-	attempt_count++;
-	return (params->flags & ~kernel_knows) == 0 ? 0 : -EINVAL;
-}
-
-static unsigned int
-flags_on(unsigned int known, bool sqpoll)
-{
-	struct uring_key key = { .sqpoll = sqpoll, .sqpoll_cpu = -1 };
-	struct uring_setup setup;
-	struct io_uring ring;
-
-	kernel_knows = known | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SQPOLL;
-	attempt_count = 0;
-	CU_ASSERT_EQUAL_FATAL(uring_setup(&key, 8, old_kernel_init, &ring, &setup), 0);
-	for (int i = 0; i < URING_FLAG_COUNT; i++)
-		CU_ASSERT(setup.dropped[i] == NULL || strlen(setup.dropped[i]) > 10);
-	return setup.flags;
-}
-
-static void
-test_each_flag_that_the_kernel_refuses_is_dropped_alone(void)
-{
-	const unsigned int by_age[] = { IORING_SETUP_SUBMIT_ALL, IORING_SETUP_COOP_TASKRUN,
-					IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_SINGLE_ISSUER,
-					IORING_SETUP_DEFER_TASKRUN };
-	unsigned int known = 0;
-
-	CU_ASSERT_EQUAL(flags_on(0, false), 0);
-	CU_ASSERT_EQUAL(attempt_count, 6);
-	for (size_t i = 0; i < tarn_array_count(by_age); i++) {
-		known |= by_age[i];
-		CU_ASSERT_EQUAL(flags_on(known, false), known);
-		CU_ASSERT_EQUAL(attempt_count, tarn_array_count(by_age) - i);
-	}
-	CU_ASSERT_EQUAL(flags_on(known, true),
-			(unsigned int)(IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER));
-}
-
-static int
-forbidden_init(unsigned int entries, struct io_uring *ring, struct io_uring_params *params)
-{
-	(void)entries;
-	(void)ring;
-	(void)params;
-	attempt_count++;
-	return -EPERM;
-}
-
-static void
-test_a_forbidden_ring_is_not_tried_again(void)
-{
-	struct uring_key key = { .sqpoll_cpu = -1 };
-	struct uring_setup setup;
-	struct io_uring ring;
-
-	attempt_count = 0;
-	CU_ASSERT_EQUAL(uring_setup(&key, 8, forbidden_init, &ring, &setup), -EPERM);
-	CU_ASSERT_EQUAL(attempt_count, 1);
 }
 
 /* --- What it says of itself --- */
@@ -349,9 +277,7 @@ test_a_forbidden_io_uring_is_refused_and_says_what_forbids_it(void)
 	dut_expect_child(&uring_mode, child_with_enosys);
 }
 
-UT_SUITE(uring, start, dut_stop, UT_CASE(test_each_flag_that_the_kernel_refuses_is_dropped_alone),
-	 UT_CASE(test_a_forbidden_ring_is_not_tried_again),
-	 UT_CASE(test_effective_mode_and_counters_are_described),
+UT_SUITE(uring, start, dut_stop, UT_CASE(test_effective_mode_and_counters_are_described),
 	 UT_CASE(test_a_plain_ring_says_why_its_flags_are_off),
 	 UT_CASE(test_iopoll_on_is_refused_without_poll_queues_and_auto_says_why),
 	 UT_CASE(test_sqpoll_on_a_cpu_that_is_not_there_is_refused),

@@ -7,14 +7,13 @@
  * call fetches completions. In flight is never more than the completion queue holds, so that it
  * cannot overflow.
  */
-#include "lib/bdev/uring/ring.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "lib/uring/internal.h"
 #include "tarn/env.h"
 
 #define URING_SQ_ENTRIES 512
@@ -29,21 +28,21 @@
 #define URING_BUFFERS_MAX 16384 /* IORING_MAX_REG_BUFFERS */
 
 static pthread_mutex_t rings_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct uring_ring *rings;
+static struct tarn_uring *rings;
 
 static void
-ring_sent(struct uring_ring *ring, unsigned int ready, int sent)
+ring_sent(struct tarn_uring *ring, unsigned int ready, int sent)
 {
-	uring_count(&ring->enter_count, 1);
+	tarn_uring_count(&ring->enter_count, 1);
 	if (sent > 0)
-		uring_count(&ring->submit_count, (uint64_t)sent);
+		tarn_uring_count(&ring->submit_count, (uint64_t)sent);
 	/* EAGAIN, EBUSY: no memory or room now. Without SUBMIT_ALL a bad request ends the batch. */
 	ring->retry_enter = sent < (int)ready && !ring->key.sqpoll;
 	tarn_assert(sent >= 0 || sent == -EAGAIN || sent == -EBUSY || sent == -EINTR);
 }
 
 static void
-ring_send(struct uring_ring *ring)
+ring_send(struct tarn_uring *ring)
 {
 	unsigned int ready = io_uring_sq_ready(&ring->io);
 
@@ -53,7 +52,7 @@ ring_send(struct uring_ring *ring)
 static void
 ring_enter(void *arg)
 {
-	struct uring_ring *ring = arg;
+	struct tarn_uring *ring = arg;
 	unsigned int ready = io_uring_sq_ready(&ring->io);
 
 	ring->retry_enter = false;
@@ -65,7 +64,7 @@ ring_enter(void *arg)
 }
 
 static void
-tables_open(struct uring_ring *ring)
+tables_open(struct tarn_uring *ring)
 {
 	struct rlimit limit = { .rlim_cur = URING_FILES_MAX };
 	uint32_t chunk_count = (uint32_t)tarn_min_u64(tarn_iomem_chunk_count(), URING_BUFFERS_MAX);
@@ -96,16 +95,16 @@ tables_open(struct uring_ring *ring)
 }
 
 int
-uring_ring_open(const struct uring_key *key, struct uring_ring **ret_ring)
+uring_ring_open(const struct tarn_uring_key *key, struct tarn_uring **ret_ring)
 {
-	struct uring_ring *ring = calloc(1, sizeof(*ring));
+	struct tarn_uring *ring = calloc(1, sizeof(*ring));
 	int status;
 
 	if (ring == NULL)
 		return -ENOMEM;
 	ring->key = *key;
-	status =
-	    uring_setup(key, URING_SQ_ENTRIES, io_uring_queue_init_params, &ring->io, &ring->setup);
+	status = tarn_uring_setup(key, URING_SQ_ENTRIES, io_uring_queue_init_params, &ring->io,
+				  &ring->setup);
 	if (status != 0) {
 		free(ring);
 		return status;
@@ -124,9 +123,9 @@ uring_ring_open(const struct uring_key *key, struct uring_ring **ret_ring)
 }
 
 void
-uring_ring_close(struct uring_ring *ring)
+uring_ring_close(struct tarn_uring *ring)
 {
-	struct uring_ring **at = &rings;
+	struct tarn_uring **at = &rings;
 
 	tarn_assert(ring->inflight_count == 0 && ring->waiting_first == NULL);
 	tarn_assert(!ring->enter.scheduled && !ring->armed);
@@ -144,7 +143,7 @@ uring_ring_close(struct uring_ring *ring)
 /* Once per chunk and ring: pinning it takes the kernel a while, and may need more locked memory
  * than allowed. */
 static void
-chunk_register(struct uring_ring *ring, uint32_t index)
+chunk_register(struct tarn_uring *ring, uint32_t index)
 {
 	struct iovec iov = {
 		.iov_base = tarn_iomem_chunk_addr(index),
@@ -155,7 +154,7 @@ chunk_register(struct uring_ring *ring, uint32_t index)
 
 	if (status == 1) {
 		ring->chunk[index] = URING_CHUNK_FIXED;
-		uring_count(&ring->fixed_chunk_count, 1);
+		tarn_uring_count(&ring->fixed_chunk_count, 1);
 		return;
 	}
 	ring->chunk[index] = URING_CHUNK_REFUSED;
@@ -164,11 +163,11 @@ chunk_register(struct uring_ring *ring, uint32_t index)
 					     "raise it (LimitMEMLOCK=, ulimit -l)"
 					   : "the kernel refused to pin I/O memory",
 			 __ATOMIC_RELEASE);
-	uring_count(&ring->refused_chunk_count, 1);
+	tarn_uring_count(&ring->refused_chunk_count, 1);
 }
 
 int
-uring_ring_buffer(struct uring_ring *ring, const void *buf, size_t length_bytes)
+tarn_uring_buffer(struct tarn_uring *ring, const void *buf, size_t length_bytes)
 {
 	int index = ring->chunk == NULL ? -1 : tarn_iomem_chunk_index(buf, length_bytes);
 
@@ -180,7 +179,7 @@ uring_ring_buffer(struct uring_ring *ring, const void *buf, size_t length_bytes)
 }
 
 int
-uring_ring_file_add(struct uring_ring *ring, int fd)
+tarn_uring_file_add(struct tarn_uring *ring, int fd)
 {
 	if (ring->file_used == NULL)
 		return -1;
@@ -196,7 +195,7 @@ uring_ring_file_add(struct uring_ring *ring, int fd)
 }
 
 void
-uring_ring_file_remove(struct uring_ring *ring, int slot)
+tarn_uring_file_remove(struct tarn_uring *ring, int slot)
 {
 	int none = -1;
 
@@ -207,7 +206,7 @@ uring_ring_file_remove(struct uring_ring *ring, int slot)
 }
 
 struct io_uring_sqe *
-uring_ring_sqe(struct uring_ring *ring)
+tarn_uring_sqe(struct tarn_uring *ring)
 {
 	struct io_uring_sqe *sqe;
 
@@ -229,31 +228,32 @@ uring_ring_sqe(struct uring_ring *ring)
 }
 
 void
-uring_ring_wait(struct uring_ring *ring, struct uring_io *uio)
+tarn_uring_wait(struct tarn_uring *ring, struct tarn_uring_wait *wait)
 {
-	uio->next = NULL;
+	wait->next = NULL;
 	if (ring->waiting_last != NULL)
-		ring->waiting_last->next = uio;
+		ring->waiting_last->next = wait;
 	else
-		ring->waiting_first = uio;
-	ring->waiting_last = uio;
+		ring->waiting_first = wait;
+	ring->waiting_last = wait;
 }
 
-struct uring_io *
-uring_ring_unwait(struct uring_ring *ring)
+struct tarn_uring_wait *
+tarn_uring_unwait(struct tarn_uring *ring)
 {
-	struct uring_io *uio = ring->waiting_first;
+	struct tarn_uring_wait *wait = ring->waiting_first;
 
-	if (uio != NULL) {
-		ring->waiting_first = uio->next;
+	if (wait != NULL) {
+		ring->waiting_first = wait->next;
 		if (ring->waiting_first == NULL)
 			ring->waiting_last = NULL;
 	}
-	return uio;
+	return wait;
 }
 
-void
-uring_ring_refresh(struct uring_ring *ring)
+/* Let the kernel show what it has completed, where a look at the memory is not enough. */
+static void
+ring_refresh(struct tarn_uring *ring)
 {
 	unsigned int state = __atomic_load_n(ring->io.sq.kflags, __ATOMIC_RELAXED);
 
@@ -262,12 +262,35 @@ uring_ring_refresh(struct uring_ring *ring)
 	if ((ring->key.iopoll && !ring->key.sqpoll) ||
 	    (state & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
 		(void)io_uring_get_events(&ring->io);
-		uring_count(&ring->fetch_count, 1);
+		tarn_uring_count(&ring->fetch_count, 1);
 	}
 }
 
+unsigned int
+tarn_uring_reap(struct tarn_uring *ring, struct tarn_uring_done *done)
+{
+	struct io_uring_cqe *cqes[TARN_URING_REAP_MAX];
+	unsigned int count;
+
+	if (io_uring_cq_ready(&ring->io) == 0)
+		ring_refresh(ring);
+	if (io_uring_cq_ready(&ring->io) == 0)
+		return 0;
+	count = io_uring_peek_batch_cqe(&ring->io, cqes, TARN_URING_REAP_MAX);
+	tarn_assert(count <= ring->inflight_count);
+	for (unsigned int i = 0; i < count; i++) {
+		done[i].data = io_uring_cqe_get_data(cqes[i]);
+		done[i].result = cqes[i]->res;
+	}
+	io_uring_cq_advance(&ring->io, count); /* the places are the kernel's again */
+	ring->inflight_count -= count;
+	tarn_uring_count(&ring->reap_count, 1);
+	tarn_uring_count(&ring->complete_count, count);
+	return count;
+}
+
 bool
-uring_ring_has_news(const struct uring_ring *ring)
+uring_ring_has_news(const struct tarn_uring *ring)
 {
 	unsigned int state = __atomic_load_n(ring->io.sq.kflags, __ATOMIC_ACQUIRE);
 
@@ -275,68 +298,11 @@ uring_ring_has_news(const struct uring_ring *ring)
 	       (state & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-struct ring_totals {
-	uint32_t ring_count;
-	uint64_t enters, submits, fetches, reaps, completions, retries, fixed, refused;
-	const char *ring_fd_reason, *files_reason, *buffers_reason;
-};
-
-static void
-totals_add(struct ring_totals *totals, const struct uring_ring *ring)
-{
-	const char *buffers_reason = __atomic_load_n(&ring->buffers_reason, __ATOMIC_ACQUIRE);
-
-	totals->ring_count++;
-	totals->enters += __atomic_load_n(&ring->enter_count, __ATOMIC_RELAXED);
-	totals->submits += __atomic_load_n(&ring->submit_count, __ATOMIC_RELAXED);
-	totals->fetches += __atomic_load_n(&ring->fetch_count, __ATOMIC_RELAXED);
-	totals->reaps += __atomic_load_n(&ring->reap_count, __ATOMIC_RELAXED);
-	totals->completions += __atomic_load_n(&ring->complete_count, __ATOMIC_RELAXED);
-	totals->retries += __atomic_load_n(&ring->retry_count, __ATOMIC_RELAXED);
-	totals->fixed += __atomic_load_n(&ring->fixed_chunk_count, __ATOMIC_RELAXED);
-	totals->refused += __atomic_load_n(&ring->refused_chunk_count, __ATOMIC_RELAXED);
-	if (ring->ring_fd_reason != NULL)
-		totals->ring_fd_reason = ring->ring_fd_reason;
-	if (ring->files_reason != NULL)
-		totals->files_reason = ring->files_reason;
-	if (buffers_reason != NULL)
-		totals->buffers_reason = buffers_reason;
-}
-
-static void
-describe_reason(const struct tarn_info_sink *sink, const char *name, const char *reason)
-{
-	if (reason != NULL)
-		sink->text(sink->arg, name, reason);
-}
-
 void
-uring_rings_describe(const struct uring_key *key, const struct tarn_info_sink *sink)
+uring_each(void (*fn)(const struct tarn_uring *ring, void *arg), void *arg)
 {
-	struct ring_totals totals = { 0 };
-
 	(void)pthread_mutex_lock(&rings_lock);
-	for (const struct uring_ring *ring = rings; ring != NULL; ring = ring->next_all) {
-		if (uring_key_equal(&ring->key, key))
-			totals_add(&totals, ring);
-	}
+	for (const struct tarn_uring *ring = rings; ring != NULL; ring = ring->next_all)
+		fn(ring, arg);
 	(void)pthread_mutex_unlock(&rings_lock);
-	/* Of the rings of this mode, which all bdevs that ask for it share. */
-	sink->number(sink->arg, "rings", totals.ring_count);
-	sink->number(sink->arg, "submissions", totals.enters);
-	sink->number(sink->arg, "submitted_ios", totals.submits);
-	sink->number(sink->arg, "ios_per_submission_x100",
-		     totals.enters > 0 ? totals.submits * 100 / totals.enters : 0);
-	/* System calls besides submissions, to have completions shown. */
-	sink->number(sink->arg, "fetches", totals.fetches);
-	sink->number(sink->arg, "reaps", totals.reaps);
-	sink->number(sink->arg, "completions", totals.completions);
-	sink->number(sink->arg, "completions_per_reap_x100",
-		     totals.reaps > 0 ? totals.completions * 100 / totals.reaps : 0);
-	sink->number(sink->arg, "retries", totals.retries);
-	sink->number(sink->arg, "fixed_buffer_chunks", totals.fixed);
-	sink->number(sink->arg, "refused_buffer_chunks", totals.refused);
-	describe_reason(sink, "fixed_buffers_reason", totals.buffers_reason);
-	describe_reason(sink, "fixed_files_reason", totals.files_reason);
-	describe_reason(sink, "registered_ring_fd_reason", totals.ring_fd_reason);
 }
