@@ -38,6 +38,9 @@ struct tarn_bdev_file {
 int tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *ret_file,
 			struct tarn_reason *reason);
 void tarn_bdev_file_close(struct tarn_bdev_file *file);
+/** \return a number of the block device's queue directory in sysfs; fallback: it is not there. */
+uint64_t tarn_bdev_file_queue_number(const struct tarn_bdev_file *file, const char *name,
+				     uint64_t fallback);
 /** Fill what the kernel told into the driver's limits. */
 void tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits *limits);
 /**

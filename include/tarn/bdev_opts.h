@@ -22,7 +22,11 @@ struct tarn_bdev_common_opts {
 	uint64_t latency_target_us;
 };
 
-/* uring, aio and sync: the same parameters for the same file or device. */
+/*
+ * uring, aio and sync: the same parameters for the same file or device. uring_cmd: those of uring,
+ * for an NVMe namespace by either of its nodes, without buffered and fallback; it discards and
+ * zeroes by NVMe commands, whatever no_fallocate says.
+ */
 struct tarn_bdev_file_opts {
 	struct tarn_bdev_common_opts common;
 	const char *filename; /* required: a regular file or a block device */
@@ -31,7 +35,7 @@ struct tarn_bdev_file_opts {
 	bool buffered;	   /* without O_DIRECT (RPC: direct: false) */
 	bool no_fallocate; /* RPC: fallocate: false: discard and write zeroes by other means only */
 	bool fallback;	   /* try uring, then aio, then sync, from the driver named on */
-	/* uring only; refused by name for the others. */
+	/* uring and uring_cmd only; refused by name for the others. */
 	enum tarn_tristate sqpoll;
 	enum tarn_tristate iopoll;
 	int32_t sqpoll_cpu;	 /* -1: not pinned. Set it: 0 is a CPU */
@@ -80,7 +84,8 @@ struct tarn_bdev_delay_opts {
 };
 
 enum tarn_bdev_command {
-	TARN_BDEV_RESCAN, /* arg: NULL. uring, aio, sync: take the size from the file again */
+	/* arg: NULL. uring, uring_cmd, aio, sync: take the size from the file or device again */
+	TARN_BDEV_RESCAN,
 	/* arg: const uint64_t *size_bytes. null only: -EINVAL unless a multiple of the block */
 	TARN_BDEV_RESIZE,
 	TARN_BDEV_INJECT,      /* arg: const struct tarn_bdev_error_inject *. error */

@@ -33,6 +33,7 @@ enum tarn_uring_flag {
 struct tarn_uring_key {
 	bool sqpoll, iopoll;
 	bool plain;	/* without the flags above, to compare */
+	bool wide;	/* entries of 128 and 32 bytes (SQE128, CQE32), for IORING_OP_URING_CMD */
 	int sqpoll_cpu; /* -1: not pinned */
 	unsigned int sqpoll_idle_ms;
 };
@@ -67,7 +68,7 @@ struct tarn_uring_opts {
 	enum tarn_tristate sqpoll, iopoll;
 	int sqpoll_cpu; /* -1: not pinned */
 	unsigned int sqpoll_idle_ms;
-	bool plain;
+	bool plain, wide;
 	/*
 	 * Find out whether the device can be polled, as by tarn_uring_try(). \return 0, or -errno
 	 * with the reason. Not called where iopoll is off.

@@ -74,6 +74,12 @@ sysfs_number(const char *device, const char *name, uint64_t fallback)
 	return strtoull(text, NULL, 10);
 }
 
+uint64_t
+tarn_bdev_file_queue_number(const struct tarn_bdev_file *file, const char *name, uint64_t fallback)
+{
+	return sysfs_number(file->sysfs_path, name, fallback);
+}
+
 int
 file_size(const struct tarn_bdev_file *file, uint64_t *ret_size_bytes)
 {

@@ -124,10 +124,19 @@ fallback_rank(const char *driver_name)
 	return rank;
 }
 
+/* Whether a driver has the options that are listed under `owner`. */
+static bool
+has_options_of(const char *driver_name, const char *owner)
+{
+	return strcmp(owner, driver_name) == 0 ||
+	       (strcmp(owner, "uring") == 0 && strcmp(driver_name, "uring_cmd") == 0);
+}
+
 int
 tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_opts *opts,
 			  struct tarn_reason *reason)
 {
+	bool passthrough = strcmp(driver_name, "uring_cmd") == 0;
 	const struct {
 		const char *name, *driver;
 		bool set;
@@ -146,7 +155,7 @@ tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_o
 	for (size_t i = 0; i < tarn_array_count(checks); i++) {
 		const char *owner = checks[i].driver;
 
-		if (!checks[i].set || strcmp(owner, driver_name) == 0)
+		if (!checks[i].set || has_options_of(driver_name, owner))
 			continue;
 		/* Fallback may use, or has used, the options of every driver from the first on. */
 		if (opts->fallback && fallback_rank(owner) >= fallback_rank(first))
@@ -155,6 +164,13 @@ tarn_bdev_file_check_opts(const char *driver_name, const struct tarn_bdev_file_o
 				       "%s: an option of driver %s, which driver %s does not have",
 				       checks[i].name, owner, driver_name);
 	}
+	if (passthrough && opts->fallback)
+		return tarn_reason_set(reason, -EINVAL,
+				       "fallback: driver uring_cmd has none: use driver uring");
+	if (passthrough && opts->buffered)
+		return tarn_reason_set(reason, -EINVAL,
+				       "direct: driver uring_cmd has no page cache to go through: "
+				       "leave it at true");
 	return 0;
 }
 

@@ -135,7 +135,8 @@ ring_try(const struct tarn_uring_opts *opts, const struct tarn_uring_key *key,
 static struct tarn_uring_key
 least_key(const struct tarn_uring_opts *opts)
 {
-	return (struct tarn_uring_key){ .plain = opts->plain, .sqpoll_cpu = -1 };
+	return (
+	    struct tarn_uring_key){ .plain = opts->plain, .wide = opts->wide, .sqpoll_cpu = -1 };
 }
 
 int

@@ -38,7 +38,8 @@ bool
 uring_key_equal(const struct tarn_uring_key *a, const struct tarn_uring_key *b)
 {
 	return a->sqpoll == b->sqpoll && a->iopoll == b->iopoll && a->plain == b->plain &&
-	       a->sqpoll_cpu == b->sqpoll_cpu && a->sqpoll_idle_ms == b->sqpoll_idle_ms;
+	       a->wide == b->wide && a->sqpoll_cpu == b->sqpoll_cpu &&
+	       a->sqpoll_idle_ms == b->sqpoll_idle_ms;
 }
 
 static unsigned int
@@ -48,6 +49,8 @@ mode_flags(const struct tarn_uring_key *key, struct io_uring_params *params)
 
 	if (key->iopoll)
 		mode |= IORING_SETUP_IOPOLL;
+	if (key->wide)
+		mode |= IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
 	if (!key->sqpoll)
 		return mode;
 	mode |= IORING_SETUP_SQPOLL;

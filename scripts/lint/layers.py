@@ -28,7 +28,8 @@ HEADER_FOLDERS = {
     "json.h": "lib/jsonrpc", "rpc.h": "lib/jsonrpc", "version.h": "include",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
-DRIVER_HEADERS = {"bdev_driver.h", "bdev_file.h", "bdev_wrapper.h", "bdev.h", "bdev_opts.h", "bdev_stats.h"}
+DRIVER_HEADERS = {"bdev_driver.h", "bdev_file.h", "bdev_nvme.h", "bdev_wrapper.h", "bdev.h", "bdev_opts.h",
+                  "bdev_stats.h"}
 
 
 def rank(folder):

@@ -59,3 +59,5 @@ void BLOCK_DEVICE(DECLARE, );
 void *buffer(size_t length_bytes);
 /** Write data, then zeroes over the middle of it with these flags, and look at all of it. */
 void zeroes_over_data(uint32_t flags);
+/** Whether DUT_DEVICE_ENV names an NVMe namespace. */
+bool is_nvme_device(void);

@@ -63,3 +63,19 @@ DEVICE_MODE(aio_device, ON_DEVICE, .driver = "aio");
 DEVICE_MODE(aio_nowait_device, ON_DEVICE, .driver = "aio", .opts = { .nowait = true });
 DEVICE_MODE(sync_device, ON_DEVICE, .driver = "sync");
 DEVICE_MODE(sync_workers_device, ON_DEVICE, .driver = "sync", .opts = { .worker_count = 3 });
+
+/* By passthrough where the device is an NVMe namespace, which either of its nodes may name. */
+#define NVME_MODE(suite, list, ...)                                                                \
+	MODE_WHERE(is_nvme_device(), suite, list, .driver = "uring_cmd", .medium = DUT_DEVICE,     \
+		   __VA_ARGS__)
+
+NVME_MODE(uring_cmd_device, ON_POLLED, );
+NVME_MODE(uring_cmd_bare_device, ON_POLLED,
+	  .opts = { .no_fixed_buffers = true, .no_fixed_files = true, .no_ring_flags = true });
+NVME_MODE(uring_cmd_auto_device, ON_POLLED,
+	  .opts = { .sqpoll = TARN_AUTO, .sqpoll_cpu = -1, .iopoll = TARN_AUTO });
+NVME_MODE(uring_cmd_iopoll_device, ON_POLLED, .opts = { .iopoll = TARN_ON });
+NVME_MODE(uring_cmd_sqpoll_device, ON_POLLED,
+	  .opts = { .sqpoll = TARN_ON, .sqpoll_cpu = -1, .sqpoll_idle_ms = 10 });
+NVME_MODE(uring_cmd_sqpoll_iopoll_device, ON_POLLED,
+	  .opts = { .sqpoll = TARN_ON, .sqpoll_cpu = -1, .sqpoll_idle_ms = 10, .iopoll = TARN_ON });
