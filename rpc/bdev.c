@@ -157,6 +157,27 @@ rpc_bdev_delete(struct tarn_rpc_request *req, struct tarn_bdev *bdev)
 }
 
 void
+rpc_bdev_rescan(struct tarn_rpc_request *req, const struct cJSON *json)
+{
+	struct rpc_name_params params;
+	struct tarn_reason reason = { "" };
+	struct tarn_bdev *bdev;
+	int rc;
+
+	if (tarn_rpc_decode(req, json, &rpc_name_fields, &params) != 0)
+		return;
+	bdev = rpc_bdev_need_driver(req, params.name, tarn_rpc_arg(req));
+	if (bdev != NULL) {
+		rc = tarn_bdev_control(bdev, TARN_BDEV_RESCAN, NULL, &reason);
+		if (rc == 0)
+			tarn_rpc_reply_true(req);
+		else
+			tarn_rpc_fail(req, rc, "%s", reason.text);
+	}
+	tarn_rpc_params_free(&rpc_name_fields, &params);
+}
+
+void
 rpc_bdev_driver_delete(struct tarn_rpc_request *req, const struct cJSON *json)
 {
 	struct rpc_name_params params;

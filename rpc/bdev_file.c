@@ -68,27 +68,6 @@ rpc_bdev_file_create(struct tarn_rpc_request *req, const struct cJSON *json)
 	tarn_rpc_params_free(&file_fields, &params);
 }
 
-static void
-rpc_bdev_file_rescan(struct tarn_rpc_request *req, const struct cJSON *json)
-{
-	struct rpc_name_params params;
-	struct tarn_reason reason = { "" };
-	struct tarn_bdev *bdev;
-	int rc;
-
-	if (tarn_rpc_decode(req, json, &rpc_name_fields, &params) != 0)
-		return;
-	bdev = rpc_bdev_need_driver(req, params.name, tarn_rpc_arg(req));
-	if (bdev != NULL) {
-		rc = tarn_bdev_control(bdev, TARN_BDEV_RESCAN, NULL, &reason);
-		if (rc == 0)
-			tarn_rpc_reply_true(req);
-		else
-			tarn_rpc_fail(req, rc, "%s", reason.text);
-	}
-	tarn_rpc_params_free(&rpc_name_fields, &params);
-}
-
 #define FILE_DETAILS                                                                               \
 	"A block device is opened exclusively: one that is mounted or otherwise held is refused. " \
 	"What is in force, and why something asked for is not, stands in bdev_get_bdevs."
@@ -118,13 +97,13 @@ TARN_RPC_METHOD("bdev_sync_delete", rpc_bdev_driver_delete, rpc_name_fields,
 		"Delete a bdev of bdev_sync_create", .result = "true",
 		.example = "{\"name\": \"disk2\"}", .arg = "sync")
 
-TARN_RPC_METHOD("bdev_uring_rescan", rpc_bdev_file_rescan, rpc_name_fields,
+TARN_RPC_METHOD("bdev_uring_rescan", rpc_bdev_rescan, rpc_name_fields,
 		"Take the size of the file or device again", .result = "true",
 		.example = "{\"name\": \"disk0\"}", .arg = "uring")
-TARN_RPC_METHOD("bdev_aio_rescan", rpc_bdev_file_rescan, rpc_name_fields,
+TARN_RPC_METHOD("bdev_aio_rescan", rpc_bdev_rescan, rpc_name_fields,
 		"Take the size of the file or device again", .result = "true",
 		.example = "{\"name\": \"disk1\"}", .arg = "aio")
-TARN_RPC_METHOD("bdev_sync_rescan", rpc_bdev_file_rescan, rpc_name_fields,
+TARN_RPC_METHOD("bdev_sync_rescan", rpc_bdev_rescan, rpc_name_fields,
 		"Take the size of the file or device again", .result = "true",
 		.example = "{\"name\": \"disk2\"}", .arg = "sync")
 

@@ -8,7 +8,8 @@
 
 static const struct tarn_rpc_field probe_list[] = {
 	{ "filename", TARN_RPC_STRING, TARN_RPC_AT(struct tarn_bdev_probe_opts, filename),
-	  .required = true, .min = 1, .help = "Block device or regular file; it may be in use" },
+	  .required = true, .min = 1,
+	  .help = "Block device, NVMe namespace (/dev/ngXnY) or regular file; it may be in use" },
 	{ "block_size", TARN_RPC_U32, TARN_RPC_AT(struct tarn_bdev_probe_opts, block_size),
 	  .def = "4096", .min = 512, .max = 1048576, .pow2 = true, .unit = "bytes",
 	  .help = "Bytes of one read" },

@@ -14,8 +14,8 @@
 #include "tarn/util.h"
 
 static const struct rpc_bdev_type *const types[] = {
-	&rpc_bdev_uring, &rpc_bdev_aio,	  &rpc_bdev_sync,  &rpc_bdev_malloc,
-	&rpc_bdev_null,	 &rpc_bdev_error, &rpc_bdev_delay,
+	&rpc_bdev_uring,  &rpc_bdev_uring_cmd, &rpc_bdev_aio,	&rpc_bdev_sync,
+	&rpc_bdev_malloc, &rpc_bdev_null,      &rpc_bdev_error, &rpc_bdev_delay,
 };
 
 static const struct rpc_bdev_type *
@@ -57,7 +57,8 @@ save_create(struct cJSON *array, struct tarn_bdev *bdev, const struct tarn_bdev_
 	void *params;
 	int rc;
 
-	if (type != NULL && type->fields == rpc_bdev_uring.fields) {
+	if (type != NULL &&
+	    (type->fields == rpc_bdev_uring.fields || type == &rpc_bdev_uring_cmd)) {
 		const struct tarn_bdev_file_opts *opts = tarn_bdev_opts(bdev);
 
 		if (opts->shared)

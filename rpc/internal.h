@@ -45,6 +45,8 @@ struct rpc_name_params {
 extern const struct tarn_rpc_fields rpc_name_fields;
 /** Handler: delete a device of the driver that the method's .arg names. */
 void rpc_bdev_driver_delete(struct tarn_rpc_request *req, const struct cJSON *json);
+/** Handler: take the size of a device of that driver again. */
+void rpc_bdev_rescan(struct tarn_rpc_request *req, const struct cJSON *json);
 
 /* --- How a device is written to a configuration: by the method that created it --- */
 
@@ -56,8 +58,8 @@ struct rpc_bdev_type {
 	void (*to_params)(const struct tarn_bdev *bdev, const struct tarn_bdev_info *info,
 			  void *params);
 };
-extern const struct rpc_bdev_type rpc_bdev_uring, rpc_bdev_aio, rpc_bdev_sync, rpc_bdev_malloc,
-    rpc_bdev_null, rpc_bdev_error, rpc_bdev_delay;
+extern const struct rpc_bdev_type rpc_bdev_uring, rpc_bdev_uring_cmd, rpc_bdev_aio, rpc_bdev_sync,
+    rpc_bdev_malloc, rpc_bdev_null, rpc_bdev_error, rpc_bdev_delay;
 /** \return {"method": …, "params": …} for the configuration, or NULL for want of memory. */
 struct cJSON *rpc_config_entry(const char *method, struct cJSON *params);
 /** Add what brings all devices back, bases before wrappers. \return 0 or -ENOMEM. */

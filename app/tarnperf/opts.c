@@ -217,7 +217,8 @@ static const struct perf_option options[] = {
 	  "count failed I/Os and go on" },
 	HEADING("Device"),
 	{ "driver", 'd', KIND_STRING, FIELD(driver), NULL, "NAME",
-	  "of the paths: uring, aio, sync; or null or ram, without a path (default uring)" },
+	  "of the paths: uring, uring_cmd (NVMe), aio, sync; or null or ram, without one (default "
+	  "uring)" },
 	{ "config", 'c', KIND_STRING, FIELD(config), NULL, "FILE",
 	  "the daemon's JSON form, for its bdevs" },
 	{ "bdev", 0, KIND_FN, 0, set_bdev, "NAME", "of the config; again for more (default: all)" },
@@ -234,18 +235,19 @@ static const struct perf_option options[] = {
 	{ "buffered", 0, KIND_FLAG, FIELD(file.buffered), NULL, NULL, "without O_DIRECT" },
 	{ "fallback", 0, KIND_FLAG, FIELD(file.fallback), NULL, NULL,
 	  "where the driver cannot work, the next of uring, aio, sync" },
-	{ "sqpoll", 0, KIND_FN, 0, set_sqpoll, "[HOW]", "uring: on, off or auto (alone: on)" },
-	{ "sqpoll-cpu", 0, KIND_FN, 0, set_sqpoll_cpu, "CPU",
-	  "uring: where its kernel thread runs" },
+	{ "sqpoll", 0, KIND_FN, 0, set_sqpoll, "[HOW]",
+	  "uring, uring_cmd: on, off or auto (alone: on)" },
+	{ "sqpoll-cpu", 0, KIND_FN, 0, set_sqpoll_cpu, "CPU", "where sqpoll's kernel thread runs" },
 	{ "sqpoll-idle-ms", 0, KIND_U32, FIELD(file.sqpoll_idle_ms), NULL, "MS",
-	  "uring: until its kernel thread sleeps" },
-	{ "iopoll", 0, KIND_FN, 0, set_iopoll, "[HOW]", "uring: on, off or auto (alone: on)" },
+	  "until sqpoll's kernel thread sleeps" },
+	{ "iopoll", 0, KIND_FN, 0, set_iopoll, "[HOW]",
+	  "uring, uring_cmd: on, off or auto (alone: on)" },
 	{ "no-fixed-buffers", 0, KIND_FLAG, FIELD(file.no_fixed_buffers), NULL, NULL,
-	  "uring: do not register buffers" },
+	  "uring, uring_cmd: do not register buffers" },
 	{ "no-fixed-files", 0, KIND_FLAG, FIELD(file.no_fixed_files), NULL, NULL,
-	  "uring: do not register files" },
+	  "uring, uring_cmd: do not register files" },
 	{ "no-ring-flags", 0, KIND_FLAG, FIELD(file.no_ring_flags), NULL, NULL,
-	  "uring: a plain ring" },
+	  "uring, uring_cmd: a plain ring" },
 	{ "nowait", 0, KIND_FLAG, FIELD(file.nowait), NULL, NULL, "aio: RWF_NOWAIT first" },
 	{ "workers", 0, KIND_U32, FIELD(file.worker_count), NULL, "N",
 	  "sync: threads (default 0: on the reactor)" },
@@ -308,6 +310,7 @@ perf_opts_help(FILE *out)
 	fputs("\nExamples:\n"
 	      "  tarnperf --create 256m --depth 32 --time 5 /var/tmp/tarn.img\n"
 	      "  tarnperf --driver aio --rw randwrite --destroy-data /dev/nvme1n1\n"
+	      "  tarnperf --driver uring_cmd --iopoll /dev/ng0n1\n"
 	      "  tarnperf --driver null --json\n",
 	      out);
 	fputs("\nExit status: 0, 1 (an I/O failed or a block was wrong), 2 (usage, or refused).\n",

@@ -5,8 +5,9 @@
 #include "tarn/bdev_driver.h"
 
 /*
- * What the drivers of files and block devices (uring, aio, sync) share: opening with all checks,
- * facts from the kernel, copying of options, the calls that only block. For drivers.
+ * What the drivers of files and block devices (uring, aio, sync) share, and uring_cmd, which holds
+ * its namespace by the block device: opening with all checks, facts from the kernel, copying of
+ * options, the calls that only block. For drivers.
  */
 struct tarn_bdev_file {
 	int fd;

@@ -7,7 +7,7 @@
  * writes; the device may be in use. Control reactor, which stays responsive meanwhile.
  */
 struct tarn_bdev_probe_opts {
-	const char *filename; /* required */
+	const char *filename; /* required; of an NVMe namespace either node, or a link to one */
 	uint32_t block_size;  /* bytes of one read, a multiple of the device's; 0: 4096 */
 	uint32_t queue_depth; /* of the second measurement, 1 to TARN_PROBE_DEPTH_MAX; 0: 32 */
 	uint32_t duration_ms; /* of each measurement, up to 10000; 0: 200 */

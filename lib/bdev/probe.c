@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "tarn/bdev_driver.h"
+#include "tarn/bdev_nvme.h"
 #include "tarn/env.h"
 #include "tarn/util.h"
 
@@ -31,6 +32,8 @@ static const struct candidate {
 	{ .driver = "uring", .mode = "" },
 	{ .driver = "uring", .mode = "sqpoll", .sqpoll = TARN_ON },
 	{ .driver = "uring", .mode = "iopoll", .iopoll = TARN_ON },
+	{ .driver = "uring_cmd", .mode = "" },
+	{ .driver = "uring_cmd", .mode = "iopoll", .iopoll = TARN_ON },
 	{ .driver = "aio", .mode = "" },
 	{ .driver = "sync", .mode = "" },
 	{ .driver = "sync", .mode = "workers 4", .worker_count = PROBE_WORKER_COUNT },
@@ -48,6 +51,7 @@ struct probe_slot {
 struct probe {
 	struct tarn_bdev_probe_opts opts;
 	char *filename;
+	struct tarn_nvme_nodes nodes; /* of an NVMe namespace; empty: it is none */
 	tarn_bdev_probe_cb cb;
 	void *cb_arg;
 	struct tarn_bdev_probe_report report;
@@ -245,13 +249,24 @@ phase_end(struct probe *probe)
 
 /* --- The beginning --- */
 
+/*
+ * The character device of an NVMe namespace is for passthrough; the others read its block device.
+ */
+static const char *
+filename_for(const struct probe *probe, const struct candidate *candidate)
+{
+	if (probe->nodes.block[0] == '\0' || strcmp(candidate->driver, "uring_cmd") == 0)
+		return probe->filename;
+	return probe->nodes.block;
+}
+
 static int
 candidate_open(struct probe *probe)
 {
 	const struct candidate *candidate = &candidates[probe->report.count];
 	struct tarn_bdev_probe_result *result = current(probe);
 	struct tarn_bdev_file_opts opts = {
-		.filename = probe->filename,
+		.filename = filename_for(probe, candidate),
 		.read_only = true,
 		.shared = true,
 		.buffered = probe->opts.buffered,
@@ -366,6 +381,7 @@ probe_alloc(const struct tarn_bdev_probe_opts *opts, struct probe **ret_probe)
 	probe->filename = strdup(opts->filename);
 	if (probe->filename == NULL)
 		goto free_probe;
+	(void)tarn_nvme_nodes_find(probe->filename, &probe->nodes, NULL);
 	for (uint32_t i = 0; i < probe->report.queue_depth; i++) {
 		probe->slot[i].probe = probe;
 		probe->slot[i].buf = tarn_iobuf_get(probe->report.block_size);

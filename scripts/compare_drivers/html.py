@@ -4,8 +4,10 @@ from html import escape
 
 from . import svg, text
 
-LIGHT = ("#6b7280", "#a16207", "#b91c1c", "#0e7490", "#7c3aed", "#1d4ed8", "#15803d", "#be185d")
-DARK = ("#9ca3af", "#eab308", "#f87171", "#22d3ee", "#a78bfa", "#60a5fa", "#4ade80", "#f472b6")
+LIGHT = ("#6b7280", "#a16207", "#b91c1c", "#0e7490", "#7c3aed", "#1d4ed8", "#15803d", "#be185d",
+         "#c2410c", "#0f766e")
+DARK = ("#9ca3af", "#eab308", "#f87171", "#22d3ee", "#a78bfa", "#60a5fa", "#4ade80", "#f472b6",
+        "#fb923c", "#2dd4bf")
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1f2937; --soft: #6b7280; --back: #ffffff; --rule: #e5e7eb; LIGHT }

@@ -17,6 +17,8 @@ MODES = {
     "uring": ["--driver", "uring"],
     "uring, SQPOLL": ["--driver", "uring", "--sqpoll=on"],
     "uring, IOPOLL": ["--driver", "uring", "--iopoll=on"],
+    "uring_cmd": ["--driver", "uring_cmd"],
+    "uring_cmd, IOPOLL": ["--driver", "uring_cmd", "--iopoll=on"],
 }
 BASE = "sync"
 

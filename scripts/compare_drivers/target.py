@@ -44,6 +44,12 @@ def fill(path, size_bytes):
         os.fsync(file.fileno())
 
 
+def block_device_of(path):
+    """Of an NVMe namespace's character device its block device: every driver takes that, uring_cmd too."""
+    found = re.fullmatch(r"/dev/ng(\d+n\d+)", path)
+    return f"/dev/nvme{found.group(1)}" if found else path
+
+
 @contextlib.contextmanager
 def opened(path, options):
     if os.path.isdir(path):
@@ -54,10 +60,11 @@ def opened(path, options):
         with made(path, path, options) as target:
             yield target
     else:
-        mode = os.stat(path).st_mode
+        device = block_device_of(path)
+        mode = os.stat(device).st_mode
         if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
             raise TargetError(f"{path}: neither a file nor a block device")
-        yield Target(path, path, options.destroy_data, False)
+        yield Target(path, device, options.destroy_data, False)
 
 
 @contextlib.contextmanager

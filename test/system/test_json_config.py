@@ -34,6 +34,7 @@ def test_it_starts_and_gives_every_device(start, folder, path):
             continue
         if os.path.isabs(name):  # a device that this machine need not have: a file stands in for it
             name = call["params"]["filename"] = f"stand-in{number}.img"
+            call["method"] = call["method"].replace("uring_cmd", "uring")  # which has the same parameters, and files
         with open(os.path.join(folder, name), "wb") as file:
             file.truncate(64 << 20)
     with open(os.path.join(folder, "c.json"), "w", encoding="utf-8") as file:
