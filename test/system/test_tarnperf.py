@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tarn import BUILD, FILE_DRIVERS, LIMIT_S, until
+from test_daemon import forbid_io_uring
 
 TARNPERF = os.path.join(BUILD, "bin", "tarnperf")
 SIZE = 4 << 20
@@ -42,6 +43,12 @@ def path(folder):
 def driver(request):
     """The driver's options; where the kernel forbids one, the next."""
     return ["--driver", request.param, "--fallback"]
+
+
+def test_where_io_uring_is_forbidden_fallback_takes_the_next_driver(path):
+    assert "io_uring" in tarnperf("--ios", 10, path, status=2, preexec_fn=forbid_io_uring).stderr
+    done = tarnperf("--json", "--quiet", "--fallback", "--ios", 10, path, preexec_fn=forbid_io_uring)
+    assert json.loads(done.stdout)["devices"][0]["driver"] == "aio"
 
 
 def test_each_load_counts_its_operations(driver, path):
