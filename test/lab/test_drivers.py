@@ -12,6 +12,9 @@ from tarnd import BUILD
 PROGRAM = os.path.join(BUILD, "test", "unit", "bdev_drivers.test")
 PLAIN_MODES = ["uring", "uring_auto", "uring_sqpoll", "aio", "aio_nowait", "sync", "sync_workers"]
 POLLED_MODES = ["uring_iopoll", "uring_sqpoll_iopoll"]
+# By passthrough: NVMe namespaces only.
+NVME_MODES = ["uring_cmd", "uring_cmd_iopoll", "uring_cmd_auto", "uring_cmd_bare", "uring_cmd_sqpoll",
+              "uring_cmd_sqpoll_iopoll"]
 # Those that differ most, where time is short.
 FEW_MODES = ["uring", "aio", "sync"]
 
@@ -41,10 +44,17 @@ def test_nvme_with_poll_queues(guest, drive, mode):
     run_list(guest, mode, devices.nvme(guest, drive))
 
 
+@pytest.mark.parametrize("mode", NVME_MODES[:2] + [pytest.param(mode, marks=pytest.mark.tier("lab"))
+                                                   for mode in NVME_MODES[2:]])
+@pytest.mark.parametrize("drive", ["lab512", "lab4k"])
+def test_nvme_passthrough(guest, drive, mode):
+    run_list(guest, mode, devices.nvme(guest, drive))
+
+
 def unpolled_cases():
     for drive in ("lab512", "lab4k"):
-        for mode in PLAIN_MODES:
-            first = drive == "lab512" and mode in FEW_MODES + ["uring_auto"]
+        for mode in PLAIN_MODES + ["uring_cmd"]:
+            first = drive == "lab512" and mode in FEW_MODES + ["uring_auto", "uring_cmd"]
             yield pytest.param(drive, mode, marks=() if first else pytest.mark.tier("lab"), id=f"{drive}-{mode}")
 
 

@@ -46,11 +46,13 @@ def interrupts_of(guest, daemon):
 
 
 @pytest.mark.parametrize("params", [{"iopoll": "on"}, {"iopoll": "on", "sqpoll": "on"}, {"iopoll": "auto"}], ids=str)
-def test_polled_io_raises_no_interrupts(interrupts_of, params):
-    assert interrupts_of("uring", **params) == 0
+@pytest.mark.parametrize("driver", ["uring", "uring_cmd"])
+def test_polled_io_raises_no_interrupts(interrupts_of, driver, params):
+    assert interrupts_of(driver, **params) == 0
 
 
-@pytest.mark.parametrize("driver, params", [("uring", {}), ("uring", {"sqpoll": "on"}), ("aio", {}), ("sync", {})])
+@pytest.mark.parametrize("driver, params", [("uring", {}), ("uring", {"sqpoll": "on"}), ("uring_cmd", {}),
+                                            ("aio", {}), ("sync", {})])
 def test_other_io_raises_interrupts(interrupts_of, driver, params):
     """What makes the test above one that can fail."""
     assert interrupts_of(driver, **params) > IO_COUNT / 20

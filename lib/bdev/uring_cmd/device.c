@@ -250,6 +250,5 @@ nvme_device_describe(const struct nvme_device *device, const struct tarn_info_si
 	sink->text(sink->arg, "write_zeroes_by",
 		   device->zeroes_max_bytes > 0 ? "Write Zeroes" : "writes");
 	sink->number(sink->arg, "write_zeroes_max_bytes", device->zeroes_max_bytes);
-	sink->number(sink->arg, "retries_max", device->retry_max);
 	sink->flag(sink->arg, "poll_queues", device->block.poll_queues);
 }

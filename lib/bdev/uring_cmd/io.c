@@ -131,7 +131,11 @@ try_again(struct cmd_bdev *cbdev, struct cmd_io *cio, int result)
 	/* EINTR: the kernel took it back, for a reset or because the device does not answer. */
 	if (result != -EINTR && (result < 0 || !nvme_status_may_retry(result)))
 		return false;
-	return cio->retry_count++ < cbdev->device.retry_max;
+	if (cio->retry_count == cbdev->device.retry_max)
+		return false;
+	cio->retry_count++;
+	(void)__atomic_add_fetch(&cbdev->command_retry_count, 1, __ATOMIC_RELAXED);
+	return true;
 }
 
 static int

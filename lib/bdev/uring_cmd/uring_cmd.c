@@ -128,6 +128,9 @@ cmd_describe(struct tarn_bdev *bdev, const struct tarn_info_sink *sink)
 
 	sink->text(sink->arg, "filename", opts->filename);
 	nvme_device_describe(&cbdev->device, sink);
+	sink->number(sink->arg, "command_retries",
+		     __atomic_load_n(&cbdev->command_retry_count, __ATOMIC_RELAXED));
+	sink->number(sink->arg, "command_retries_max", cbdev->device.retry_max);
 	cmd_mode_describe(cbdev, opts, sink);
 	tarn_uring_describe(&cbdev->mode.key, sink);
 }

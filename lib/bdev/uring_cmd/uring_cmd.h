@@ -27,7 +27,9 @@ struct cmd_bdev {
 	struct tarn_uring_mode mode;
 	bool fixed_buffers, fixed_files; /* wanted, and taken when they were tried */
 	struct tarn_reason fixed_reason; /* why fixed buffers were asked for and are not in force */
-	bool fixed_failed; /* any thread sets it: the kernel refused such a command after all */
+	/* Any thread's. */
+	bool fixed_failed; /* the kernel refused a command with a fixed buffer after all */
+	uint64_t command_retry_count; /* commands sent again after a failure */
 };
 
 struct cmd_channel {
