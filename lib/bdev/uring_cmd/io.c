@@ -10,6 +10,9 @@
  * large as the device takes; a durable discard ends with a flush. What the device, or a reset of
  * it, cut short is sent again as often as the kernel does for the block layer, which passthrough
  * goes past: nvme_core.max_retries. A result above 0 is the device's status, never a success.
+ *
+ * Under IOPOLL the ring takes reads and writes only; the rest goes through the ordinary one: Linux
+ * 6.1 hangs, for good, when it polls for a command without data.
  */
 #include <errno.h>
 
@@ -68,25 +71,28 @@ static void
 submit(struct cmd_channel *cch, struct tarn_io *io)
 {
 	const struct nvme_device *device = &cch->cbdev->device;
+	bool transfer = io->op <= TARN_IO_WRITE;
+	struct tarn_uring *ring = transfer ? cch->ring : cch->ordinary;
+	int slot = transfer ? cch->slot : cch->ordinary_slot;
 	struct cmd_io *cio = tarn_io_ctx(io);
-	struct io_uring_sqe *sqe = tarn_uring_sqe(cch->ring);
+	struct io_uring_sqe *sqe = tarn_uring_sqe(ring);
 	struct nvme_uring_cmd *cmd;
 
 	if (tarn_unlikely(sqe == NULL)) {
-		tarn_uring_wait(cch->ring, &cio->wait);
+		tarn_uring_wait(ring, &cio->wait);
 		return;
 	}
 	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, device->fd, NULL, 0, 0);
 	cmd = (struct nvme_uring_cmd *)sqe->cmd;
-	if (tarn_likely(io->op <= TARN_IO_WRITE)) {
+	if (tarn_likely(transfer)) {
 		sqe->cmd_op = nvme_command_transfer(cmd, &device->target, io);
 		fix_buffer(cch, sqe, io, cio);
 	} else {
 		sqe->cmd_op = NVME_URING_CMD_IO;
 		prepare_other(device, cmd, io, cio);
 	}
-	if (tarn_likely(cch->slot >= 0)) {
-		sqe->fd = cch->slot;
+	if (tarn_likely(slot >= 0)) {
+		sqe->fd = slot;
 		sqe->flags |= IOSQE_FIXED_FILE;
 	}
 	io_uring_sqe_set_data(sqe, io);

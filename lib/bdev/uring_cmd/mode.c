@@ -127,8 +127,8 @@ fixed_choose(struct cmd_bdev *cbdev)
 		return;
 	cbdev->fixed_buffers = false;
 	tarn_reason_set(&cbdev->fixed_reason, status,
-			"a read by passthrough into a fixed buffer failed: %s (Linux 6.1 and later "
-			"have it)",
+			"a read by passthrough into a fixed buffer failed: %s (Linux 6.1 refuses "
+			"it, 6.12 does not)",
 			strerror(-status));
 }
 
@@ -151,6 +151,8 @@ cmd_mode_choose(const struct tarn_bdev_file_opts *opts, struct cmd_bdev *cbdev,
 	status = tarn_uring_mode_choose(&ropts, &cbdev->mode, reason);
 	if (status != 0)
 		return status;
+	cbdev->ordinary_key = cbdev->mode.key;
+	cbdev->ordinary_key.iopoll = false;
 	cbdev->fixed_files = !opts->no_fixed_files;
 	cbdev->fixed_buffers = !opts->no_fixed_buffers;
 	if (cbdev->fixed_buffers)

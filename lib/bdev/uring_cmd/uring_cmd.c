@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Driver uring_cmd: the table. NVMe commands by io_uring, past the block layer. A reactor's
- * channels share one ring for each mode in use; a polled one takes every command.
+ * channels share one ring for each mode in use; under IOPOLL a second one, which is not polled,
+ * takes what is neither read nor write.
  */
 #include <errno.h>
 
@@ -58,11 +59,18 @@ cmd_channel_open(struct tarn_channel *channel)
 	cch->cbdev = tarn_bdev_ctx(tarn_channel_bdev(channel));
 	/* A ring stays with the group: the next channel will want it too. */
 	status = tarn_uring_group_get(group, &cch->cbdev->mode.key, &cch->ring);
+	if (status == 0)
+		status = tarn_uring_group_get(group, &cch->cbdev->ordinary_key, &cch->ordinary);
 	if (status != 0)
 		return status;
 	cch->slot = -1;
-	if (cch->cbdev->fixed_files)
-		cch->slot = tarn_uring_file_add(cch->ring, cch->cbdev->device.fd);
+	cch->ordinary_slot = -1;
+	if (!cch->cbdev->fixed_files)
+		return 0;
+	cch->slot = tarn_uring_file_add(cch->ring, cch->cbdev->device.fd);
+	cch->ordinary_slot = cch->slot;
+	if (cch->ordinary != cch->ring)
+		cch->ordinary_slot = tarn_uring_file_add(cch->ordinary, cch->cbdev->device.fd);
 	return 0;
 }
 
@@ -72,6 +80,8 @@ cmd_channel_close(struct tarn_channel *channel)
 	struct cmd_channel *cch = tarn_channel_ctx(channel);
 
 	tarn_uring_file_remove(cch->ring, cch->slot);
+	if (cch->ordinary != cch->ring)
+		tarn_uring_file_remove(cch->ordinary, cch->ordinary_slot);
 }
 
 static int

@@ -24,8 +24,9 @@ struct nvme_device {
 
 struct cmd_bdev {
 	struct nvme_device device;
-	struct tarn_uring_mode mode;
-	bool fixed_buffers, fixed_files; /* wanted, and taken when they were tried */
+	struct tarn_uring_mode mode;	    /* mode.key: of the ring for reads and writes */
+	struct tarn_uring_key ordinary_key; /* for everything else, the same without iopoll */
+	bool fixed_buffers, fixed_files;    /* wanted, and taken when they were tried */
 	struct tarn_reason fixed_reason; /* why fixed buffers were asked for and are not in force */
 	/* Any thread's. */
 	bool fixed_failed; /* the kernel refused a command with a fixed buffer after all */
@@ -34,8 +35,8 @@ struct cmd_bdev {
 
 struct cmd_channel {
 	struct cmd_bdev *cbdev;
-	struct tarn_uring *ring;
-	int slot; /* of the file in it; -1: by fd */
+	struct tarn_uring *ring, *ordinary; /* the same without iopoll */
+	int slot, ordinary_slot;	    /* of the device in each; -1: by fd */
 };
 
 /* One I/O. Discards and zeroes are as many commands as it takes, one after the other. */
