@@ -10,7 +10,8 @@
  * options, the calls that only block. For drivers.
  */
 struct tarn_bdev_file {
-	int fd;
+	int fd;	      /* for I/O */
+	int claim_fd; /* opened exclusively, not for I/O; -1: none */
 	bool block_device;
 	bool direct;
 	bool poll_queues; /* /sys/block/.../queue/io_poll is 1 */
@@ -30,7 +31,7 @@ struct tarn_bdev_file {
 };
 
 /**
- * Open and examine. Block devices are opened with O_EXCL, so that mounted or otherwise held ones
+ * Open and examine. Block devices are claimed with O_EXCL, so that mounted or otherwise held ones
  * are refused; files are locked (flock) against a second daemon. May block. Control reactor.
  * \return 0, or with the reason: -ENOENT, -EACCES, -EISDIR, -EROFS, -EBUSY, -EINVAL (size 0 or no
  * multiple of the block; block size below the device's; O_DIRECT not to be had), -ENOTBLK (neither

@@ -100,11 +100,36 @@ file_lock(const struct tarn_bdev_file_opts *opts, int fd, struct tarn_reason *re
 			       strerror(errno));
 }
 
+static void
+close_fds(struct tarn_bdev_file *file)
+{
+	if (file->claim_fd >= 0)
+		(void)close(file->claim_fd);
+	if (file->fd >= 0) {
+		(void)flock(file->fd, LOCK_UN); /* now, also where a ring still holds the file */
+		(void)close(file->fd);
+	}
+	file->claim_fd = -1;
+	file->fd = -1;
+}
+
+static bool
+is_same_file(int fd, const struct stat *as)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == as->st_ino && st.st_dev == as->st_dev;
+}
+
+/*
+ * The exclusive claim is an fd of its own: the one for I/O is registered with rings, and Linux 6.1
+ * holds a registered file for up to a second after it was told to let go.
+ */
 static int
 open_fd(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
 	struct tarn_reason *reason)
 {
-	struct stat before, after;
+	struct stat before;
 	int flags = O_CLOEXEC | (opts->read_only ? O_RDONLY : O_RDWR);
 	int status;
 
@@ -116,19 +141,22 @@ open_fd(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
 	file->block_device = S_ISBLK(before.st_mode);
 	if (!opts->buffered)
 		flags |= O_DIRECT;
-	if (file->block_device && !opts->shared)
-		flags |= O_EXCL;
+	if (file->block_device && !opts->shared) {
+		file->claim_fd = open(opts->filename, O_RDONLY | O_EXCL | O_CLOEXEC);
+		if (file->claim_fd < 0)
+			return open_refused(opts, true, -errno, reason);
+	}
 	file->fd = open(opts->filename, flags);
 	if (file->fd < 0)
-		return open_refused(opts, file->block_device, -errno, reason);
-	if (fstat(file->fd, &after) != 0 || after.st_ino != before.st_ino ||
-	    after.st_dev != before.st_dev)
+		status = open_refused(opts, file->block_device, -errno, reason);
+	else if (!is_same_file(file->fd, &before) ||
+		 (file->claim_fd >= 0 && !is_same_file(file->claim_fd, &before)))
 		status = tarn_reason_set(reason, -EBUSY, "%s was replaced while it was opened",
 					 opts->filename);
 	else if (!file->block_device && !opts->shared)
 		status = file_lock(opts, file->fd, reason);
 	if (status != 0)
-		(void)close(file->fd);
+		close_fds(file);
 	return status;
 }
 
@@ -136,7 +164,9 @@ int
 tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *ret_file,
 		    struct tarn_reason *reason)
 {
-	struct tarn_bdev_file file = { .direct = !opts->buffered, .read_only = opts->read_only };
+	struct tarn_bdev_file file = {
+		.fd = -1, .claim_fd = -1, .direct = !opts->buffered, .read_only = opts->read_only
+	};
 	int status;
 
 	if (opts->filename == NULL || opts->filename[0] == '\0')
@@ -157,7 +187,7 @@ tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_fil
 	*ret_file = file;
 	return 0;
 close_fd:
-	(void)close(file.fd);
+	close_fds(&file);
 	return status;
 }
 
@@ -166,8 +196,7 @@ tarn_bdev_file_close(struct tarn_bdev_file *file)
 {
 	file_offload_release();
 	file->offload = NULL;
-	(void)close(file->fd); /* with it go the lock and the exclusive claim */
-	file->fd = -1;
+	close_fds(file);
 }
 
 void

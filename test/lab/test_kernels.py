@@ -65,9 +65,9 @@ def test_fallback_takes_aio_where_io_uring_is_switched_off(new, start, disabled)
     probed = daemon.call("bdev_probe", filename=path, duration_ms=50)
     works = {result["driver"]: result["works"] for result in probed["results"]}
     assert works["uring"] is False and works["aio"] is True and works["sync"] is True, probed
-    # On again: what is created from then on is uring's.
+    # On again: what is created from then on is uring's. A bdev goes the way it came.
     disabled(0)
-    daemon.call("bdev_aio_delete", name="disk")
+    daemon.call("bdev_uring_delete", name="disk")
     daemon.call("bdev_uring_create", name="disk", filename=path, fallback=True)
     assert list(daemon.bdev("disk")["driver_specific"]) == ["uring"]
 
