@@ -4,7 +4,6 @@ io_uring is switched off; each decision stands in bdev_get_bdevs."""
 import devices
 import machine
 import pytest
-from tarnd import Daemon
 from test_drivers import FEW_MODES, PLAIN_MODES, POLLED_MODES, run_list
 
 FIRST = FEW_MODES + ["uring_iopoll"]

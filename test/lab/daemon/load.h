@@ -41,8 +41,10 @@ struct load_check {
 	uint64_t error_count;	/* could not be read */
 };
 
-/** A record of block_count blocks, nothing of them written. seed: of what a load does. \return NULL for want of memory, or the
- * name is taken. */
+/**
+ * A record of block_count blocks, nothing of them written. seed: of what a load does.
+ * \return NULL for want of memory, or the name is taken.
+ */
 struct load *load_create(const char *name, uint64_t block_count, uint64_t seed);
 struct load *load_find(const char *name);
 void load_delete(struct load *load);
