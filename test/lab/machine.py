@@ -156,15 +156,13 @@ class Guest:
                     raise
 
     def start_share(self, name, source, cache):
-        path = self.path(f"{name}.sock")
-        with open(self.path(f"{name}.log"), "wb") as log:
-            command = [os.path.join(self.programs, "virtiofsd"), f"--socket-path={path}", "-o", f"source={source}",
+        with open(self.path(f"{name}.log"), "wb") as log, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(self.path(f"{name}.sock"))
+            listener.listen(1)
+            command = [os.path.join(self.programs, "virtiofsd"), f"--fd={listener.fileno()}", "-o", f"source={source}",
                        "-o", f"cache={cache}", "-o", "sandbox=chroot", "--thread-pool-size=0"]
-            # Only root may use chroot(2); anybody else may in a user namespace of his own.
-            if os.geteuid() != 0:
-                command = ["unshare", "--map-root-user", *command]
-            self.shares.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        self.wait_for(lambda: os.path.exists(path), self.shares[-1], f"{name}.log")
+            self.shares.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                pass_fds=[listener.fileno()]))
 
     def wait_for(self, condition, process, log):
         deadline = time.monotonic() + BOOT_LIMIT_S

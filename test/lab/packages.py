@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a guest is made of: kernels, QEMU and a few tools from Debian's packages, unpacked into a
-cache and not installed. No root is needed. A package that is installed already is not fetched."""
+cache and not installed. A package that is installed already is not fetched."""
 import contextlib
 import fcntl
 import glob
@@ -148,6 +148,8 @@ def machine():
     """The folder with QEMU, virtiofsd and what tools the system lacks, as programs to start."""
     if platform.machine() != "x86_64":
         raise Unavailable("the lab's guest is an x86-64 machine, and so must this one be")
+    if os.geteuid() != 0:
+        raise Unavailable("it needs root: virtiofsd shows the guest only what its own user may open")
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise Unavailable("the lab takes its guest from Debian's packages, and this system has no apt-get")
     with making("machine", FORMAT) as folder:
