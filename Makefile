@@ -173,7 +173,7 @@ $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(
 	$(LIBTARN))))
 
 -include $(ALL_OBJS:.o=.d)
-include test/bench/bench.mk test/lab/lab.mk
+-include test/bench/bench.mk test/lab/lab.mk
 
 # --- Installing ---
 

@@ -19,4 +19,4 @@ def parameters():
         yield pytest.param(driver, params, id=name, marks=() if name in FIRST else pytest.mark.tier("lab"))
 
 
-every_driver = pytest.mark.parametrize("driver, params", parameters())
+every_driver = pytest.mark.parametrize("driver, params", list(parameters()))

@@ -264,7 +264,10 @@ class Guest:
             if not self.alive():
                 raise GuestError(f"the guest ended (status {self.process.returncode}):\n{self.console()[-3000:]}")
             return
-        data = self.agent.recv(4096)
+        try:
+            data = self.agent.recv(4096)
+        except ConnectionResetError:
+            data = b""
         if not data:
             self.process.wait(timeout=10)
             raise GuestError(f"the guest ended:\n{self.console()[-3000:]}")

@@ -104,6 +104,7 @@ def test_a_flush_that_fails_is_an_error(daemon, disk, driver, params):
     assert daemon.io("disk", "read", fill=1)["filled"] is True
 
 
+@pytest.mark.tier("lab")
 @every_driver
 def test_mapped_errors_fail_what_they_cover_and_end(guest, daemon, other_load, driver, params):
     """dm-flakey that fails writes, and dm-delay, over NVMe."""

@@ -8,7 +8,7 @@ import machine
 import pytest
 from tarnd import until
 
-MODES = [{}, {"iopoll": "on"}]
+MODES = [pytest.param({}, marks=pytest.mark.tier("lab")), {"iopoll": "on"}]
 # NVME_IOCTL_ADMIN_CMD of linux/nvme_ioctl.h, with Format NVM for namespace 1.
 FORMAT = """python3 -c '
 import fcntl, struct, sys
