@@ -24,9 +24,9 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     def tier(item):
-        return next((mark.args[0] for mark in item.iter_markers("tier")), "check")
+        return max((TIERS.index(mark.args[0]) for mark in item.iter_markers("tier")), default=0)
 
-    kept = [item for item in items if TIERS.index(tier(item)) <= TIERS.index(TIER)]
+    kept = [item for item in items if tier(item) <= TIERS.index(TIER)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

@@ -54,13 +54,24 @@ def check(daemon, device, driver, params):
     return found
 
 
+every_load = pytest.mark.parametrize("load", [{"flush_every": 25}, {"fua_percent": 10}], ids=["flush", "fua"])
+
+
 @every_driver
-@pytest.mark.parametrize("load", [{"flush_every": 25}, {"fua_percent": 10}], ids=["flush", "fua"])
+@every_load
 def test_what_was_flushed_survives_power_loss(daemon, device, seed, driver, params, load):
     daemon.call(f"bdev_{driver}_create", name="disk", filename=device.path, **params)
     run_until_power_fails(daemon, device, "disk", seed, **load)
     assert check(daemon, device, driver, params)["lost"] == 0
     assert "disk" in daemon.events("bdev_gone")
+
+
+@pytest.mark.tier("long")
+@every_driver
+@every_load
+@pytest.mark.parametrize("turn", range(10))
+def test_power_lost_again_and_again(daemon, device, seed, driver, params, load, turn):
+    test_what_was_flushed_survives_power_loss(daemon, device, seed, driver, params, load)
 
 
 def test_a_flush_that_does_nothing_is_caught(daemon, device, seed):
