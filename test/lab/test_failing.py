@@ -127,16 +127,24 @@ def test_mapped_errors_fail_what_they_cover_and_end(guest, daemon, other_load, d
         mapped.remove()
 
 
+@pytest.fixture
+def load(daemon):
+    """The record of a load named "load"."""
+    daemon.call("lab_load_create", name="load", blocks=1000)
+    yield
+    daemon.call("lab_load_stop", name="load")
+    daemon.call("lab_load_delete", name="load")
+
+
 def gone_events(daemon):
     return daemon.events("bdev_gone").count("disk")
 
 
 @every_driver
-def test_a_drive_unplugged_under_load_is_gone_and_comes_back(guest, daemon, disk, other_load, driver, params):
+def test_a_drive_unplugged_under_load_is_gone_and_comes_back(guest, daemon, disk, other_load, load, driver, params):
     drive = DRIVES[-1]
     disk("plug", driver, **params)
     before = gone_events(daemon)
-    daemon.call("lab_load_create", name="load", blocks=1000)
     daemon.call("lab_load_start", name="load", bdev_name="disk", depth=8, flush_every=100)
     until(lambda: daemon.call("lab_load_get", name="load")["ok"]["write"] > 50, "some load")
     guest.unplug(drive)
@@ -154,15 +162,21 @@ def test_a_drive_unplugged_under_load_is_gone_and_comes_back(guest, daemon, disk
     disk("plug", driver, **params)
     # What QEMU's drive holds survives being unplugged, flushed or not.
     found = daemon.call("lab_load_check", name="load", bdev_name="disk")
-    daemon.call("lab_load_delete", name="load")
     assert found["lost"] == found["wrong"] == found["errors"] == 0, found
 
 
+@pytest.fixture
+def retries(guest):
+    """What a reset cancels is sent again, as far as retries are allowed."""
+    guest.run("echo 5 >/sys/module/nvme_core/parameters/max_retries")
+    yield
+    guest.run("echo 0 >/sys/module/nvme_core/parameters/max_retries")
+
+
 @every_driver
-def test_a_controller_reset_under_load_loses_nothing(guest, daemon, disk, other_load, driver, params):
+def test_a_controller_reset_under_load_loses_nothing(guest, daemon, disk, other_load, load, retries, driver, params):
     disk("plug", driver, **params)
     name = devices.controller(guest, "plug")
-    daemon.call("lab_load_create", name="load", blocks=1000)
     daemon.call("lab_load_start", name="load", bdev_name="disk", depth=8, flush_every=100)
     for _ in range(3):
         before = daemon.call("lab_load_get", name="load")["ok"]["write"]
@@ -172,5 +186,4 @@ def test_a_controller_reset_under_load_loses_nothing(guest, daemon, disk, other_
     assert stats["wrong"] == 0 and stats["removed"] is False, stats
     assert sum(stats["errors"].values()) == 0, stats
     found = daemon.call("lab_load_check", name="load", bdev_name="disk")
-    daemon.call("lab_load_delete", name="load")
     assert found["lost"] == found["wrong"] == found["errors"] == 0, found
