@@ -79,6 +79,7 @@ enum disk_entry_kind {
 	DISK_BAN,	      /* payload: struct disk_ban and its prefix */
 };
 #define DISK_ENTRY_DIRTY 0x1
+#define DISK_ENTRY_SUSPECT 0x2 /* dirty, and its contents are lost: reads fail */
 
 struct disk_entry {
 	uint8_t kind;

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Durability. A flush cycle, on the control reactor, for all shards at once:
+ *
+ *	IDLE --kick--> collect: each shard notes what it has committed
+ *	     --------> flush:   one device flush
+ *	     --------> tell:    each shard's durable position moves there, or did not
+ *	     --kicked meanwhile--> collect, otherwise IDLE
+ *
+ * A failed flush leaves all shards in doubt: a device, or its file, may tell of an error once, to
+ * whoever asks first. Each shard then has a gap, from its durable position to what it had appended;
+ * until all that lives in there is appended again, no flush moves its durable position.
+ */
+#include <errno.h>
+
+#include "lib/cache/internal.h"
+#include "lib/cache/reclaim.h"
+
+static void cycle_begin(struct tarn_cache *cache);
+static void shard_collected(void *arg);
+static void shard_told(void *arg);
+
+/* --- On a shard's reactor --- */
+
+static void
+tell_waiters(struct shard *shard, uint64_t position, int status)
+{
+	struct log_waiters told = TAILQ_HEAD_INITIALIZER(told);
+	struct log_waiter *waiter, *next;
+
+	TARN_TAILQ_FOREACH_SAFE (waiter, &shard->flush.waiters, link, next) {
+		if (waiter->position > position)
+			continue;
+		TAILQ_REMOVE(&shard->flush.waiters, waiter, link);
+		TAILQ_INSERT_TAIL(&told, waiter, link);
+	}
+	while ((waiter = TAILQ_FIRST(&told)) != NULL) {
+		TAILQ_REMOVE(&told, waiter, link);
+		waiter->done(waiter, status);
+	}
+}
+
+void
+flush_fail_waiters(struct shard *shard)
+{
+	tell_waiters(shard, UINT64_MAX, -EIO);
+}
+
+static void
+kick_arrived(void *arg)
+{
+	struct tarn_cache *cache = arg;
+
+	if (cache->flush.running)
+		cache->flush.again = true;
+	else
+		cycle_begin(cache);
+}
+
+static void
+kick(struct shard *shard)
+{
+	if (shard->flush.kicked)
+		return;
+	shard->flush.kicked = true;
+	tarn_msg_send(tarn_reactor_get(0), &shard->flush.kick_msg, kick_arrived, shard->cache);
+}
+
+void
+flush_init(struct shard *shard)
+{
+	TAILQ_INIT(&shard->flush.waiters);
+}
+
+void
+flush_want(struct shard *shard)
+{
+	if (!shard->failed && !shard->gap_open)
+		kick(shard);
+}
+
+void
+flush_wait(struct shard *shard, struct log_waiter *waiter)
+{
+	if (waiter->position <= shard->durable) {
+		waiter->done(waiter, 0);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&shard->flush.waiters, waiter, link);
+	flush_want(shard);
+}
+
+void
+flush_gap_closed(struct shard *shard)
+{
+	shard->gap_open = false;
+	if (!TAILQ_EMPTY(&shard->flush.waiters) || shard->committed > shard->durable)
+		flush_want(shard);
+}
+
+static void
+succeeded(struct shard *shard)
+{
+	if (shard->flush.position > shard->durable) {
+		shard->durable = shard->flush.position;
+		shard->durable_tail = tarn_max_u64(shard->durable_tail, shard->flush.tail);
+	}
+	shard->counters.flush_count++;
+	reclaim_durable(shard);
+	tell_waiters(shard, shard->durable, 0);
+}
+
+/* What was appended since the last good flush has to be appended again. */
+static void
+open_gap(struct shard *shard)
+{
+	uint64_t end;
+
+	shard->counters.flush_error_count++;
+	if (shard->failed || shard->committed <= shard->durable)
+		return;
+	if (++shard->flush_failures >= SHARD_WRITE_FAILURES) {
+		log_fail(shard);
+		return;
+	}
+	log_kick(shard, true);
+	if (shard->segment_is_open)
+		segment_seal(shard);
+	end = shard_position(shard, shard->head + 1, 0);
+	shard->gap_start = shard->durable;
+	shard->gap_end = end;
+	shard->gap_open = true;
+	reclaim_gap(shard);
+}
+
+static void
+told(void *arg)
+{
+	struct shard *shard = arg;
+	struct tarn_cache *cache = shard->cache;
+	int status = cache->flush.status;
+	uint64_t position = shard->flush.position;
+	bool believed = position != 0;
+
+	if (status == 0 && believed) {
+		shard->flush_failures = 0;
+		succeeded(shard);
+	} else if (status != 0) {
+		/* Also where this shard had a gap already: it then has more of one. */
+		open_gap(shard);
+		tell_waiters(shard, believed ? position : shard->committed, -EIO);
+	}
+	tarn_msg_send(tarn_reactor_get(0), &shard->flush.msg, shard_told, cache);
+}
+
+static void
+collect(void *arg)
+{
+	struct shard *shard = arg;
+
+	shard->flush.kicked = false;
+	/* 0: it must not be believed, whatever comes of it. */
+	shard->flush.position = shard->gap_open || shard->failed ? 0 : shard->committed;
+	shard->flush.tail = shard->committed_tail;
+	tarn_msg_send(tarn_reactor_get(0), &shard->flush.msg, shard_collected, shard->cache);
+}
+
+/* --- On the control reactor --- */
+
+static void
+to_shards(struct tarn_cache *cache, tarn_msg_fn fn)
+{
+	cache->flush.pending = cache->shard_count;
+	for (uint32_t i = 0; i < cache->shard_count; i++) {
+		struct shard *shard = &cache->shards[i];
+
+		tarn_msg_send(shard->reactor, &shard->flush.msg, fn, shard);
+	}
+}
+
+static void
+shard_told(void *arg)
+{
+	struct tarn_cache *cache = arg;
+
+	if (--cache->flush.pending != 0)
+		return;
+	cache->flush.running = false;
+	if (cache->flush.again)
+		cycle_begin(cache);
+}
+
+static void
+flushed(void *arg, int status)
+{
+	struct tarn_cache *cache = arg;
+
+	cache->flush.status = status;
+	to_shards(cache, told);
+}
+
+static void
+shard_collected(void *arg)
+{
+	struct tarn_cache *cache = arg;
+
+	if (--cache->flush.pending == 0)
+		tarn_bdev_flush(cache->channel, &cache->flush.io, flushed, cache);
+}
+
+static void
+cycle_begin(struct tarn_cache *cache)
+{
+	cache->flush.running = true;
+	cache->flush.again = false;
+	to_shards(cache, collect);
+}
+
+bool
+flush_cycle_idle(const struct tarn_cache *cache)
+{
+	return !cache->flush.running;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sealing and verifying: the only code that decides whether bytes of the device are ours. Verify
+ * looks at magic and version first, which lie at the same place in all versions, then at the
+ * checksum, then at what a sound writer never writes.
+ */
+#include "lib/cache/format.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool
+is_zero(const void *data, size_t length_bytes)
+{
+	const uint8_t *bytes = data;
+
+	return length_bytes == 0 ||
+	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, length_bytes - 1) == 0);
+}
+
+static uint32_t
+block_crc(const struct disk_head *head, uint32_t seed)
+{
+	static const uint32_t zero;
+	const uint8_t *bytes = (const uint8_t *)head;
+	uint32_t crc = tarn_crc32c(seed, bytes, offsetof(struct disk_head, crc32c));
+
+	crc = tarn_crc32c(crc, &zero, sizeof(zero));
+	return tarn_crc32c(crc, bytes + sizeof(*head), DISK_BLOCK - sizeof(*head));
+}
+
+static void
+head_seal(struct disk_head *head, uint64_t magic, uint32_t seed)
+{
+	head->magic = magic;
+	head->version = DISK_VERSION;
+	head->crc32c = block_crc(head, seed);
+}
+
+static int
+head_verify(const struct disk_head *head, uint64_t magic, uint32_t seed)
+{
+	if (head->magic != magic || head->crc32c != block_crc(head, seed))
+		return -EBADMSG;
+	if (head->version > DISK_VERSION)
+		return -EPROTONOSUPPORT;
+	return head->version == DISK_VERSION ? 0 : -EBADMSG;
+}
+
+/* --- Seeds --- */
+
+uint32_t
+format_cache_seed(const uint8_t uuid[16])
+{
+	return tarn_crc32c(0, uuid, 16);
+}
+
+uint32_t
+format_offset_seed(uint32_t cache_seed, uint64_t offset_bytes)
+{
+	return tarn_crc32c(cache_seed, &offset_bytes, sizeof(offset_bytes));
+}
+
+uint32_t
+format_segment_seed(uint32_t cache_seed, uint64_t epoch)
+{
+	return tarn_crc32c(cache_seed, &epoch, sizeof(epoch));
+}
+
+/* --- Superblock --- */
+
+static bool
+volumes_valid(const struct disk_super *super)
+{
+	for (uint32_t i = 0; i < DISK_VOLUME_COUNT; i++) {
+		const struct disk_volume *volume = &super->volume[i];
+
+		if (volume->reserved != 0 ||
+		    !is_zero(volume->reserved_end, sizeof(volume->reserved_end)))
+			return false;
+		if (volume->id >= super->next_volume_id)
+			return false;
+		if (volume->id == 0 && !is_zero(volume, sizeof(*volume)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+super_geometry_valid(const struct disk_super *super)
+{
+	uint64_t data_bytes;
+
+	if (super->block_bytes != DISK_BLOCK || !tarn_is_pow2(super->segment_bytes) ||
+	    super->segment_bytes < 16 * DISK_BLOCK || super->segment_bytes > (1u << 24))
+		return false;
+	if (super->shard_count == 0 || super->shard_count > DISK_CHECKPOINT_SHARDS ||
+	    super->segment_count == 0 || super->bucket_count == 0)
+		return false;
+	data_bytes = tarn_mul_sat((uint64_t)super->segment_count * super->shard_count,
+				  super->segment_bytes);
+	if (!tarn_range_within(super->data_offset, data_bytes, super->device_bytes))
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (super->checkpoint_offset[i] % DISK_BLOCK != 0 ||
+		    !tarn_range_within(super->checkpoint_offset[i], super->checkpoint_bytes,
+				       super->data_offset))
+			return false;
+	return super->data_offset % DISK_BLOCK == 0;
+}
+
+int
+format_super_verify(const struct disk_super *super)
+{
+	int status = head_verify(&super->head, DISK_SUPER_MAGIC, 0);
+
+	if (status != 0)
+		return status;
+	if (!super_geometry_valid(super) || !volumes_valid(super) ||
+	    !is_zero(super->reserved, sizeof(super->reserved)))
+		return -EBADMSG;
+	return (super->flags & ~(uint32_t)(DISK_SUPER_CLEAN | DISK_SUPER_WRITE_CACHE)) == 0
+		   ? 0
+		   : -EBADMSG;
+}
+
+void
+format_super_seal(struct disk_super *super)
+{
+	head_seal(&super->head, DISK_SUPER_MAGIC, 0);
+	tarn_assert(format_super_verify(super) == 0);
+}
+
+bool
+format_super_claims(const struct disk_super *super)
+{
+	return super->head.magic == DISK_SUPER_MAGIC;
+}
+
+/* --- The log --- */
+
+int
+format_segment_verify(const struct disk_segment *segment, uint32_t seed)
+{
+	int status = head_verify(&segment->head, DISK_SEGMENT_MAGIC, seed);
+
+	if (status != 0)
+		return status;
+	if (segment->sequence == 0 || segment->epoch == 0 ||
+	    segment->previous >= segment->sequence || segment->tail > segment->sequence ||
+	    segment->gap_start > segment->gap_end)
+		return -EBADMSG;
+	return is_zero(segment->reserved, sizeof(segment->reserved)) ? 0 : -EBADMSG;
+}
+
+void
+format_segment_seal(struct disk_segment *segment, uint32_t seed)
+{
+	head_seal(&segment->head, DISK_SEGMENT_MAGIC, seed);
+	tarn_assert(format_segment_verify(segment, seed) == 0);
+}
+
+int
+format_batch_verify(const struct disk_batch *batch, uint32_t segment_seed, uint64_t sequence,
+		    uint32_t block)
+{
+	int status = head_verify(&batch->head, DISK_BATCH_MAGIC,
+				 format_seed(segment_seed, block * DISK_BLOCK_UNITS));
+
+	if (status != 0)
+		return status;
+	if (batch->sequence != sequence || batch->block != block || batch->block_count == 0 ||
+	    batch->entry_count > DISK_BATCH_ENTRIES ||
+	    !is_zero(batch->reserved, sizeof(batch->reserved)))
+		return -EBADMSG;
+	return is_zero(&batch->entry[batch->entry_count],
+		       (DISK_BATCH_ENTRIES - batch->entry_count) * sizeof(batch->entry[0]))
+		   ? 0
+		   : -EBADMSG;
+}
+
+void
+format_batch_seal(struct disk_batch *batch, uint32_t segment_seed)
+{
+	head_seal(&batch->head, DISK_BATCH_MAGIC,
+		  format_seed(segment_seed, batch->block * DISK_BLOCK_UNITS));
+	tarn_assert(format_batch_verify(batch, segment_seed, batch->sequence, batch->block) == 0);
+}
+
+int
+format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed, uint64_t sequence,
+		     uint32_t block)
+{
+	uint64_t trailer_bytes = (uint64_t)footer->entry_count * sizeof(struct disk_entry);
+	int status = head_verify(&footer->head, DISK_FOOTER_MAGIC,
+				 format_seed(segment_seed, block * DISK_BLOCK_UNITS));
+
+	if (status != 0)
+		return status;
+	if (footer->sequence != sequence || footer->end_block > footer->trailer_block ||
+	    footer->trailer_block > block ||
+	    block - footer->trailer_block != tarn_align_up(trailer_bytes, DISK_BLOCK) / DISK_BLOCK)
+		return -EBADMSG;
+	return is_zero(footer->reserved, sizeof(footer->reserved)) ? 0 : -EBADMSG;
+}
+
+void
+format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t block)
+{
+	head_seal(&footer->head, DISK_FOOTER_MAGIC,
+		  format_seed(segment_seed, block * DISK_BLOCK_UNITS));
+	tarn_assert(format_footer_verify(footer, segment_seed, footer->sequence, block) == 0);
+}
+
+uint32_t
+format_trailer_crc(const void *trailer, uint32_t block_count, uint32_t segment_seed, uint32_t block)
+{
+	return tarn_crc32c(format_seed(segment_seed, block * DISK_BLOCK_UNITS), trailer,
+			   (size_t)block_count * DISK_BLOCK);
+}
+
+/* --- Checkpoints --- */
+
+int
+format_checkpoint_verify(const struct disk_checkpoint *checkpoint, uint32_t seed)
+{
+	int status = head_verify(&checkpoint->head, DISK_CHECKPOINT_MAGIC, seed);
+
+	if (status != 0)
+		return status;
+	if (checkpoint->shard_count == 0 || checkpoint->shard_count > DISK_CHECKPOINT_SHARDS ||
+	    (checkpoint->flags & ~(uint32_t)DISK_CHECKPOINT_CLEAN) != 0 ||
+	    !is_zero(checkpoint->reserved, sizeof(checkpoint->reserved)) ||
+	    !is_zero(checkpoint->reserved_end, sizeof(checkpoint->reserved_end)))
+		return -EBADMSG;
+	return is_zero(&checkpoint->shard[checkpoint->shard_count],
+		       (DISK_CHECKPOINT_SHARDS - checkpoint->shard_count) *
+			   sizeof(checkpoint->shard[0]))
+		   ? 0
+		   : -EBADMSG;
+}
+
+void
+format_checkpoint_seal(struct disk_checkpoint *checkpoint, uint32_t seed)
+{
+	head_seal(&checkpoint->head, DISK_CHECKPOINT_MAGIC, seed);
+	tarn_assert(format_checkpoint_verify(checkpoint, seed) == 0);
+}
+
+int
+format_chunk_verify(const struct disk_chunk *chunk, uint32_t seed)
+{
+	int status = head_verify(&chunk->head, DISK_CHUNK_MAGIC, seed);
+
+	if (status != 0)
+		return status;
+	if (chunk->kind >= DISK_CHUNK_KIND_COUNT || chunk->length_bytes > DISK_CHUNK_DATA ||
+	    !is_zero(chunk->reserved, sizeof(chunk->reserved)))
+		return -EBADMSG;
+	return chunk->data_crc32c == tarn_crc32c(seed, chunk + 1, chunk->length_bytes) ? 0
+										       : -EBADMSG;
+}
+
+void
+format_chunk_seal(struct disk_chunk *chunk, uint32_t seed)
+{
+	chunk->data_crc32c = tarn_crc32c(seed, chunk + 1, chunk->length_bytes);
+	head_seal(&chunk->head, DISK_CHUNK_MAGIC, seed);
+	tarn_assert(format_chunk_verify(chunk, seed) == 0);
+}

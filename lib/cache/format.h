@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include <stdbool.h>
+
+#include "lib/cache/disk.h"
+#include "lib/cache/disk_super.h"
+#include "tarn/util.h"
+
+/*
+ * Sealing and verifying what is on the device. A verify function admits a block only if magic,
+ * version, checksum by the right seed, reserved bytes and the ranges of its fields are right.
+ * \return 0, -EBADMSG, or -EPROTONOSUPPORT: a newer version, otherwise whole. Any thread.
+ */
+
+/* --- Seeds --- */
+
+uint32_t format_cache_seed(const uint8_t uuid[16]);
+/** Of headers that lie at a fixed place of the device. */
+uint32_t format_offset_seed(uint32_t cache_seed, uint64_t offset_bytes);
+uint32_t format_segment_seed(uint32_t cache_seed, uint64_t epoch);
+/** Of what lies in a segment, `place` units from its start. */
+static inline uint32_t
+format_seed(uint32_t segment_seed, uint32_t place)
+{
+	return segment_seed ^ (place * UINT32_C(0x9e3779b1));
+}
+
+/* --- Blocks --- */
+
+/** Each fills in magic, version and checksum, and asserts that verify admits what came of it. */
+void format_super_seal(struct disk_super *super);
+int format_super_verify(const struct disk_super *super);
+/** \return whether it was meant to be a superblock, whole or not. */
+bool format_super_claims(const struct disk_super *super);
+
+void format_segment_seal(struct disk_segment *segment, uint32_t seed);
+int format_segment_verify(const struct disk_segment *segment, uint32_t seed);
+
+void format_batch_seal(struct disk_batch *batch, uint32_t segment_seed);
+/** Also that it says to lie in this life of the segment at this block. */
+int format_batch_verify(const struct disk_batch *batch, uint32_t segment_seed, uint64_t sequence,
+			uint32_t block);
+
+void format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t block);
+int format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed,
+			 uint64_t sequence, uint32_t block);
+/** The checksum of a trailer's blocks. */
+uint32_t format_trailer_crc(const void *trailer, uint32_t block_count, uint32_t segment_seed,
+			    uint32_t block);
+
+void format_checkpoint_seal(struct disk_checkpoint *checkpoint, uint32_t seed);
+int format_checkpoint_verify(const struct disk_checkpoint *checkpoint, uint32_t seed);
+
+/** Head and data, which follows it in memory. */
+void format_chunk_seal(struct disk_chunk *chunk, uint32_t seed);
+int format_chunk_verify(const struct disk_chunk *chunk, uint32_t seed);
+
+/* --- Entries' payloads --- */
+
+/** \return whether kind, length, place and reserved bytes can be so in a segment of that size. */
+bool format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes);
+static inline bool
+format_entry_has_payload(const struct disk_entry *entry)
+{
+	return entry->kind == DISK_BLOCK_ENTRY || entry->kind == DISK_OBJECT_ENTRY ||
+	       entry->kind == DISK_BAN;
+}
+/** \return whether the payload is what the entry says. Also all of a record's value. */
+bool format_payload_verify(const struct disk_entry *entry, const void *payload,
+			   uint32_t segment_seed);
+
+#define FORMAT_CHUNK_BYTES 4096 /* of a value under one checksum */
+
+static inline uint32_t
+format_value_chunks(uint64_t value_bytes)
+{
+	return (uint32_t)((value_bytes + FORMAT_CHUNK_BYTES - 1) / FORMAT_CHUNK_BYTES);
+}
+
+/** Bytes of a record before its value. */
+static inline uint32_t
+format_record_head_bytes(uint32_t key_bytes, uint64_t value_bytes)
+{
+	return (uint32_t)(sizeof(struct disk_record) + tarn_align_up(key_bytes, 4) +
+			  4 * (uint64_t)format_value_chunks(value_bytes));
+}
+
+static inline uint32_t *
+format_record_table(struct disk_record *record)
+{
+	return (uint32_t *)(void *)((uint8_t *)(record + 1) + tarn_align_up(record->key_bytes, 4));
+}
+
+/** The seed of chunk n of the value of a record at `place`. */
+static inline uint32_t
+format_chunk_seed(uint32_t segment_seed, uint32_t place, uint32_t n)
+{
+	return format_seed(segment_seed, place + 1 + n);
+}
+
+/** Fill in the checksums of a record that is whole in memory. \return that of its head. */
+uint32_t format_record_seal(struct disk_record *record, uint32_t segment_seed, uint32_t place);
+/**
+ * \return whether the head at `record`, of which `length_bytes` are there, is whole and belongs to
+ * a record of record_bytes.
+ */
+bool format_record_verify(const struct disk_record *record, uint64_t length_bytes,
+			  uint64_t record_bytes, uint32_t segment_seed, uint32_t place);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Open addressing in buckets of a cache line. An entry lies in its home bucket or in one of the
+ * INDEX_PROBE_BUCKETS - 1 after it, and stays where it was put: a checkpoint may be copied while
+ * entries come and go. Each bucket counts, up to 15, the entries at home in it that lie elsewhere;
+ * at 0 a search ends there. A count that reached 15 stays.
+ */
+#include "lib/cache/index.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define OVERFLOW_STUCK 15
+
+int
+index_init(struct index *index, uint32_t bucket_count)
+{
+	size_t bytes = (size_t)bucket_count * sizeof(struct index_bucket);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	madvise(memory, bytes, MADV_HUGEPAGE);
+	*index = (struct index){ .buckets = memory, .bucket_count = bucket_count };
+	return 0;
+}
+
+void
+index_fini(struct index *index)
+{
+	if (index->buckets != NULL)
+		munmap(index->buckets, (size_t)index->bucket_count * sizeof(struct index_bucket));
+	index->buckets = NULL;
+}
+
+/* Volumes' block numbers are anything but random: mixed as in MurmurHash3's finalizer. */
+static uint32_t
+home_of(const struct index *index, uint64_t id)
+{
+	uint64_t x = id >> 8;
+
+	x ^= x >> 33;
+	x *= UINT64_C(0xff51afd7ed558ccd);
+	x ^= x >> 33;
+	x *= UINT64_C(0xc4ceb9fe1a85ec53);
+	return (uint32_t)(((x >> 32) * index->bucket_count) >> 32);
+}
+
+static struct index_bucket *
+bucket_after(const struct index *index, uint32_t home, uint32_t distance)
+{
+	uint64_t at = (uint64_t)home + distance;
+
+	return &index->buckets[at < index->bucket_count ? at : at % index->bucket_count];
+}
+
+static uint32_t
+overflow_get(const struct index_bucket *bucket)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < INDEX_BUCKET_SLOTS; i++)
+		count |= (uint32_t)((bucket->slot[i].id & INDEX_OVERFLOW) >> 4) << i;
+	return count;
+}
+
+static void
+overflow_set(struct index_bucket *bucket, uint32_t count)
+{
+	for (uint32_t i = 0; i < INDEX_BUCKET_SLOTS; i++)
+		bucket->slot[i].id = (bucket->slot[i].id & ~(uint64_t)INDEX_OVERFLOW) |
+				     (uint64_t)((count >> i) & 1) << 4;
+}
+
+static struct index_slot *
+find_in(struct index_bucket *bucket, uint64_t id)
+{
+	for (uint32_t i = 0; i < INDEX_BUCKET_SLOTS; i++)
+		if ((bucket->slot[i].id & ~INDEX_MARKS) == id)
+			return &bucket->slot[i];
+	return NULL;
+}
+
+struct index_slot *
+index_find(const struct index *index, uint64_t id)
+{
+	uint32_t home = home_of(index, id);
+	struct index_bucket *bucket = &index->buckets[home];
+	struct index_slot *slot = find_in(bucket, id);
+
+	if (tarn_likely(slot != NULL) || overflow_get(bucket) == 0)
+		return slot;
+	for (uint32_t i = 1; i < INDEX_PROBE_BUCKETS && slot == NULL; i++)
+		slot = find_in(bucket_after(index, home, i), id);
+	return slot;
+}
+
+static void
+count_in(struct index *index, const struct index_slot *slot)
+{
+	index->entry_count++;
+	index->object_count += index_kind(slot) == INDEX_KIND_OBJECT;
+	index->dirty_count += (slot->id & INDEX_DIRTY) != 0;
+	index->suspect_count += (slot->id & INDEX_SUSPECT) != 0;
+}
+
+struct index_slot *
+index_insert(struct index *index, uint64_t id)
+{
+	uint32_t home = home_of(index, id);
+
+	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
+		struct index_bucket *bucket = bucket_after(index, home, i);
+
+		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
+			struct index_slot *slot = &bucket->slot[j];
+			uint32_t overflow;
+
+			if (index_kind(slot) != 0)
+				continue;
+			slot->id = id | (slot->id & INDEX_OVERFLOW);
+			count_in(index, slot);
+			if (i == 0)
+				return slot;
+			overflow = overflow_get(&index->buckets[home]);
+			if (overflow < OVERFLOW_STUCK)
+				overflow_set(&index->buckets[home], overflow + 1);
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+void
+index_remove(struct index *index, struct index_slot *slot)
+{
+	uint32_t home = home_of(index, slot->id);
+	struct index_bucket *bucket = &index->buckets[home];
+
+	tarn_assert(index_kind(slot) != 0);
+	index->entry_count--;
+	index->object_count -= index_kind(slot) == INDEX_KIND_OBJECT;
+	index->dirty_count -= (slot->id & INDEX_DIRTY) != 0;
+	index->suspect_count -= (slot->id & INDEX_SUSPECT) != 0;
+	slot->id &= INDEX_OVERFLOW;
+	slot->place = 0;
+	slot->info = 0;
+	if (slot < bucket->slot || slot >= bucket->slot + INDEX_BUCKET_SLOTS) {
+		uint32_t overflow = overflow_get(bucket);
+
+		tarn_assert(overflow > 0);
+		if (overflow < OVERFLOW_STUCK)
+			overflow_set(bucket, overflow - 1);
+	}
+}
+
+void
+index_set_dirty(struct index *index, struct index_slot *slot, bool dirty)
+{
+	bool was = (slot->id & INDEX_DIRTY) != 0;
+
+	if (dirty && !was) {
+		slot->id |= INDEX_DIRTY;
+		index->dirty_count++;
+	} else if (!dirty && was) {
+		slot->id &= ~(uint64_t)INDEX_DIRTY;
+		index->dirty_count--;
+	}
+}
+
+void
+index_set_suspect(struct index *index, struct index_slot *slot)
+{
+	if ((slot->id & INDEX_SUSPECT) == 0) {
+		slot->id |= INDEX_SUSPECT;
+		index->suspect_count++;
+	}
+}
+
+void
+index_recount(struct index *index)
+{
+	index->entry_count = index->object_count = 0;
+	index->dirty_count = index->suspect_count = 0;
+	for (uint64_t i = 0; i < index_slot_count(index); i++)
+		if (index_kind(index_at(index, i)) != 0)
+			count_in(index, index_at(index, i));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include <stdatomic.h>
+
+#include "lib/cache/shard.h"
+
+/* A cache as a whole: its shards, superblock, flush cycle, checkpoints. The control reactor's,
+ * where nothing else is said. */
+
+#define CACHE_MAGIC UINT64_C(0x7461726e63616368)
+
+enum cache_state {
+	CACHE_STARTING,
+	CACHE_RUNNING,
+	CACHE_STOPPING, /* takes no requests */
+};
+
+/* One device flush for all shards at a time. */
+struct flush_cycle {
+	struct tarn_io io;
+	bool running, again;
+	uint32_t pending; /* shards that have not answered */
+	int status;
+};
+
+struct checkpoint; /* checkpoint.c */
+
+struct tarn_cache {
+	uint64_t magic;
+	char name[TARN_CACHE_NAME_MAX + 1];
+	atomic_int state; /* enum cache_state */
+	struct tarn_bdev_desc *desc;
+	struct tarn_channel *channel; /* the control reactor's */
+	struct disk_super *super;     /* as it was written last; I/O memory */
+	bool super_busy;
+	uint32_t seed; /* of checksums */
+	uint64_t rng;
+	uint8_t boot_id[16];
+	uint64_t disk_sequence;
+
+	uint32_t shard_count;
+	struct shard *shards;
+	uint32_t segment_bytes;
+	uint64_t segment_count; /* of each shard */
+
+	/* Time: never before what was logged. Any thread. */
+	uint64_t anchor_s, anchor_ns;
+
+	/* Any thread. */
+	atomic_int_fast64_t default_ttl_s;
+	atomic_uint_fast64_t max_object_bytes;
+	uint32_t checkpoint_interval_s;
+
+	struct flush_cycle flush;
+	struct checkpoint *checkpoint; /* the one being written; NULL: none */
+	uint64_t checkpoint_sequence;  /* of the newest that is whole */
+	struct tarn_poller *checkpoint_poller;
+	struct tarn_cache_info info;
+	TAILQ_ENTRY(tarn_cache) link;
+};
+
+/** Unix time as far as this cache is concerned. Any reactor. */
+static inline uint64_t
+cache_now_s(const struct tarn_cache *cache)
+{
+	return cache->anchor_s + (tarn_now_ns() - cache->anchor_ns) / 1000000000;
+}
+
+/** A number from a generator that the environment seeded (splitmix64). */
+static inline uint64_t
+cache_random(uint64_t *state)
+{
+	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/** The shard of a block: by its 1 MiB extent. Any thread. */
+static inline uint32_t
+cache_block_shard(const struct tarn_cache *cache, uint32_t volume, uint64_t block)
+{
+	uint64_t x = (block / TARN_CACHE_EXTENT_BLOCKS + ((uint64_t)volume << 40)) *
+		     UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint32_t)(((x >> 32) * cache->shard_count) >> 32);
+}
+
+/** The shard of an object: by the low half of its hash, the index has the upper one. */
+static inline uint32_t
+cache_object_shard(const struct tarn_cache *cache, uint64_t hash)
+{
+	return (uint32_t)(((hash & UINT32_MAX) * cache->shard_count) >> 32);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Appending live entries again; see mover.h.
+ *
+ *	move:  FREE --wanted--> READING --read--> READY --appended, or not live any more--> FREE
+ *
+ * A dirty block that cannot be read or verified is appended all the same, marked lost: it must go
+ * on being an error, and must not become a miss.
+ */
+#include "lib/cache/mover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/cache/internal.h"
+
+#define STEP_ENTRIES 256 /* looked at in one step */
+
+struct index_slot *
+mover_slot(struct shard *shard, uint64_t sequence, const struct disk_entry *entry)
+{
+	bool object = entry->kind == DISK_OBJECT_ENTRY;
+	struct index_slot *slot;
+
+	if (!object && entry->kind != DISK_BLOCK_ENTRY)
+		return NULL;
+	slot = index_find(&shard->index, object ? index_object_id(entry->identity)
+						: index_block_id(entry->volume, entry->identity));
+	if (slot == NULL ||
+	    slot->place != shard_place(shard, sequence, entry->place / DISK_BLOCK_UNITS))
+		return NULL;
+	if (object && (slot->info & 0xff) != entry->place % DISK_BLOCK_UNITS)
+		return NULL;
+	return slot;
+}
+
+/* --- Reading --- */
+
+static void
+move_free(struct mover *mover, struct move *move)
+{
+	tarn_iobuf_put(move->buf);
+	move->buf = NULL;
+	move->state = MOVE_FREE;
+	mover->busy_count--;
+}
+
+static void
+move_read(struct log_read *read, int status)
+{
+	struct move *move = tarn_container_of(read, struct move, read);
+	const struct disk_entry *entry = move->entry;
+	const uint8_t *payload =
+	    move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
+
+	move->state = MOVE_READY;
+	move->bad = status != 0 || !format_payload_verify(entry, payload, read->seed);
+}
+
+/* \return false: none is free, or no memory. */
+static bool
+move_start(struct mover *mover, const struct disk_entry *entry)
+{
+	uint32_t in_block = entry->place % DISK_BLOCK_UNITS * DISK_UNIT;
+	struct move *move = NULL;
+
+	for (uint32_t i = 0; i < MOVER_WINDOW && move == NULL; i++)
+		if (mover->moves[i].state == MOVE_FREE)
+			move = &mover->moves[i];
+	if (move == NULL)
+		return false;
+	move->block_count = (in_block + entry->length + DISK_BLOCK - 1) / DISK_BLOCK;
+	move->buf = tarn_iobuf_get((size_t)move->block_count * DISK_BLOCK);
+	if (move->buf == NULL)
+		return false;
+	move->mover = mover;
+	move->entry = entry;
+	move->state = MOVE_READING;
+	move->read.done = move_read;
+	mover->busy_count++;
+	log_read_background(mover->shard, &move->read,
+			    shard_place(mover->shard, mover->sequence,
+					entry->place / DISK_BLOCK_UNITS),
+			    move->buf, move->block_count);
+	return true;
+}
+
+/* --- Appending --- */
+
+static const struct disk_record *
+record_of(const struct move *move)
+{
+	return (const struct disk_record *)(const void *)(move->buf +
+							  (size_t)(move->entry->place %
+								   DISK_BLOCK_UNITS) *
+							      DISK_UNIT);
+}
+
+static void
+account_bad(struct shard *shard, const struct index_slot *slot)
+{
+	if ((slot->id & INDEX_DIRTY) != 0)
+		shard->counters.crc_error_dirty++;
+	else
+		shard->counters.crc_error_clean++;
+}
+
+static void
+seal_payload(struct move *move, const struct log_slot *slot)
+{
+	const struct disk_entry *entry = move->entry;
+	const uint8_t *payload =
+	    move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
+
+	memcpy(slot->payload, payload, entry->length);
+	if (entry->kind == DISK_OBJECT_ENTRY)
+		slot->entry->crc32c = format_record_seal(
+		    (struct disk_record *)(void *)slot->payload, slot->seed, slot->place);
+	else
+		slot->entry->crc32c = tarn_crc32c(format_seed(slot->seed, slot->place),
+						  slot->payload, entry->length);
+}
+
+/* Whether a move that was read still makes sense. */
+static bool
+wanted_now(struct mover *mover, const struct move *move, const struct index_slot *slot)
+{
+	struct shard *shard = mover->shard;
+	const struct disk_entry *entry = move->entry;
+	uint64_t position = mover_position(shard, mover->sequence, entry);
+	const struct disk_record *record;
+
+	if (slot == NULL)
+		return false;
+	if (entry->kind == DISK_BLOCK_ENTRY)
+		return !ban_hits_block(&shard->bans, entry->volume, entry->identity, position) &&
+		       (!move->bad || (slot->id & INDEX_DIRTY) != 0);
+	if (move->bad)
+		return false;
+	record = record_of(move);
+	return !ban_hits_key(&shard->bans, record + 1, record->key_bytes, position);
+}
+
+/* \return 0 when the move is over, -EAGAIN, or -EIO: the log failed. */
+static int
+move_append(struct mover *mover, struct move *move)
+{
+	struct shard *shard = mover->shard;
+	struct index_slot *slot = mover_slot(shard, mover->sequence, move->entry);
+	struct disk_entry entry = *move->entry;
+	struct log_slot place;
+	int status;
+
+	if (slot != NULL && move->bad)
+		account_bad(shard, slot);
+	if (!wanted_now(mover, move, slot)) {
+		move_free(mover, move);
+		return 0;
+	}
+	entry.flags = 0;
+	if ((slot->id & INDEX_DIRTY) != 0)
+		entry.flags |= DISK_ENTRY_DIRTY;
+	if (move->bad || (slot->id & INDEX_SUSPECT) != 0)
+		entry.flags |= DISK_ENTRY_SUSPECT;
+	status = log_append(shard, LOG_RESERVE, &entry, entry.length, &place);
+	if (status != 0)
+		return status;
+	seal_payload(move, &place);
+	slot->place = place.block;
+	slot->id &= ~(uint64_t)INDEX_HITS;
+	if (entry.kind == DISK_BLOCK_ENTRY)
+		slot->info = place.entry->crc32c;
+	else
+		slot->info = (slot->info & ~0xffu) | place.place % DISK_BLOCK_UNITS;
+	if ((entry.flags & DISK_ENTRY_SUSPECT) != 0)
+		index_set_suspect(&shard->index, slot);
+	mover->moved_units += tarn_align_up(entry.length, DISK_UNIT) / DISK_UNIT;
+	shard->counters.reappended_count++;
+	move_free(mover, move);
+	return 0;
+}
+
+/* --- Choosing --- */
+
+static bool
+budget_left(const struct mover *mover)
+{
+	return mover->moved_units <
+	       (uint64_t)mover->shard->segment_blocks * DISK_BLOCK_UNITS / 2;
+}
+
+static bool
+wanted(struct mover *mover, const struct disk_entry *entry, const struct index_slot *slot)
+{
+	struct shard *shard = mover->shard;
+	uint64_t position = mover_position(shard, mover->sequence, entry);
+
+	if (entry->kind == DISK_BLOCK_ENTRY &&
+	    ban_hits_block(&shard->bans, entry->volume, entry->identity, position))
+		return false;
+	if (mover->everything)
+		return position >= mover->from_position;
+	if ((slot->id & INDEX_DIRTY) != 0)
+		return true;
+	if (entry->expiry_s != 0 && entry->expiry_s <= cache_now_s(shard->cache))
+		return false;
+	return (slot->id & INDEX_HITS) != 0 && budget_left(mover);
+}
+
+/* \return whether the entry is dealt with. */
+static bool
+look_at(struct mover *mover, const struct disk_entry *entry)
+{
+	const struct index_slot *slot = mover_slot(mover->shard, mover->sequence, entry);
+
+	if (slot != NULL)
+		return !wanted(mover, entry, slot) || move_start(mover, entry);
+	return !mover->everything || mover_control(mover, entry);
+}
+
+void
+mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t entry_count)
+{
+	tarn_assert(mover->busy_count == 0);
+	mover->entries = entries;
+	mover->entry_count = entry_count;
+	mover->next = 0;
+	mover->moved_units = 0;
+}
+
+int
+mover_step(struct mover *mover)
+{
+	int work = 0;
+
+	for (uint32_t i = 0; i < MOVER_WINDOW && mover->busy_count != 0; i++) {
+		if (mover->moves[i].state != MOVE_READY)
+			continue;
+		if (move_append(mover, &mover->moves[i]) != 0)
+			return work;
+		work++;
+	}
+	for (uint32_t i = 0; i < STEP_ENTRIES && mover->next < mover->entry_count; i++) {
+		if (!look_at(mover, &mover->entries[mover->next]))
+			return work;
+		mover->next++;
+		work++;
+	}
+	return work;
+}
+
+bool
+mover_reading(const struct mover *mover)
+{
+	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
+		if (mover->moves[i].state == MOVE_READING)
+			return true;
+	return false;
+}
+
+void
+mover_fini(struct mover *mover)
+{
+	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
+		tarn_iobuf_put(mover->moves[i].buf);
+}

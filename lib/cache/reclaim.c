@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reclaim of the oldest segment, and closing of gaps: one machine, one segment at a time.
+ *
+ *	IDLE --few free segments--> SCAN --entries--> HINT --told, or urgent--> MOVE
+ *	MOVE --all moved--> TAIL --tail appended--> IDLE, and the segment waits in `freeing`
+ *	freeing: --tail durable--> its entries leave the index, in steps --no reader--> FREE
+ *
+ *	IDLE --gap--> GAP_NEXT --sealed--> GAP_SCAN --entries--> GAP_MOVE --all moved--> GAP_NEXT
+ *	GAP_NEXT --none left--> GAP_FENCE --committed--> IDLE (flush_gap_closed)
+ *
+ * Contract C6: `freed` moves only behind the durable tail; until then the entries stay in the
+ * index, so that whatever supersedes them is logged.
+ */
+#include "lib/cache/reclaim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cache/internal.h"
+#include "lib/cache/mover.h"
+
+#define DROP_STEP 256	     /* entries dropped in one step */
+#define HINT_NS 50000000     /* how long the volumes may clean before their blocks are moved */
+#define HINT_BLOCKS 256	     /* told at a time */
+
+enum reclaim_state {
+	RECLAIM_IDLE,
+	RECLAIM_SCAN,
+	RECLAIM_HINT,
+	RECLAIM_MOVE,
+	RECLAIM_TAIL,
+	GAP_NEXT,
+	GAP_SCAN,
+	GAP_MOVE,
+	GAP_FENCE,
+};
+
+/* A segment whose entries are still in the index, until the tail behind it is durable. */
+struct freeing {
+	uint64_t sequence;
+	struct disk_entry *entries;
+	uint32_t entry_count, next;
+	bool used;
+	bool waiting; /* the waiter is in a list */
+	struct log_waiter waiter;
+};
+
+struct reclaim {
+	struct shard *shard;
+	enum reclaim_state state;
+	bool held;
+	bool gap_again; /* a gap has opened, or grew, since the machine last began one */
+	uint64_t gap_sequence;
+	uint64_t hint_until_ns;
+	struct scan scan;
+	struct mover mover;
+	struct log_waiter fence;
+	struct freeing freeing[SHARD_FREEING_MAX];
+};
+
+int
+reclaim_init(struct shard *shard)
+{
+	struct reclaim *reclaim = calloc(1, sizeof(*reclaim));
+
+	if (reclaim == NULL)
+		return -ENOMEM;
+	reclaim->shard = shard;
+	reclaim->mover.shard = shard;
+	shard->reclaim = reclaim;
+	return 0;
+}
+
+void
+reclaim_fini(struct shard *shard)
+{
+	struct reclaim *reclaim = shard->reclaim;
+
+	if (reclaim == NULL)
+		return;
+	scan_fini(&reclaim->scan);
+	mover_fini(&reclaim->mover);
+	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
+		tarn_iobuf_put(reclaim->freeing[i].entries);
+	free(reclaim);
+	shard->reclaim = NULL;
+}
+
+void
+reclaim_hold(struct shard *shard)
+{
+	shard->reclaim->held = true;
+}
+
+/* --- Freeing --- */
+
+static struct freeing *
+oldest_freeing(struct reclaim *reclaim)
+{
+	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
+		if (reclaim->freeing[i].used &&
+		    reclaim->freeing[i].sequence == reclaim->shard->freed)
+			return &reclaim->freeing[i];
+	return NULL;
+}
+
+static struct freeing *
+unused_freeing(struct reclaim *reclaim)
+{
+	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
+		if (!reclaim->freeing[i].used && !reclaim->freeing[i].waiting)
+			return &reclaim->freeing[i];
+	return NULL;
+}
+
+static void
+drop_entry(struct shard *shard, struct freeing *freeing, const struct disk_entry *entry)
+{
+	struct index_slot *slot = mover_slot(shard, freeing->sequence, entry);
+
+	if (slot == NULL)
+		return;
+	if (entry->expiry_s != 0 && entry->expiry_s <= cache_now_s(shard->cache))
+		shard->counters.expired_count++;
+	else if (entry->kind == DISK_BLOCK_ENTRY &&
+		 ban_hits_block(&shard->bans, entry->volume, entry->identity,
+				mover_position(shard, freeing->sequence, entry)))
+		shard->counters.banned_count++;
+	else
+		shard->counters.dropped_count++;
+	index_remove(&shard->index, slot);
+}
+
+static void
+free_segment(struct shard *shard, struct freeing *freeing)
+{
+	struct segment *segment = segment_of(shard, freeing->sequence);
+
+	segment_set_state(shard, segment, SEGMENT_FREE);
+	shard->freed = freeing->sequence + 1;
+	ban_retire(&shard->bans, shard_position(shard, shard->freed, 0) * DISK_BLOCK_UNITS);
+	tarn_iobuf_put(freeing->entries);
+	freeing->entries = NULL;
+	freeing->used = false;
+	shard->counters.segment_freed_count++;
+	shard_unblock(shard);
+}
+
+static bool
+may_drop(const struct shard *shard, const struct freeing *freeing)
+{
+	return freeing != NULL && shard->durable_tail > freeing->sequence;
+}
+
+static int
+freeing_step(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+	struct freeing *freeing = oldest_freeing(reclaim);
+	int work = 0;
+
+	if (!may_drop(shard, freeing))
+		return 0;
+	while (freeing->next < freeing->entry_count && work < DROP_STEP) {
+		drop_entry(shard, freeing, &freeing->entries[freeing->next++]);
+		work++;
+	}
+	if (freeing->next == freeing->entry_count &&
+	    segment_of(shard, freeing->sequence)->reader_count == 0) {
+		free_segment(shard, freeing);
+		work++;
+	}
+	return work;
+}
+
+void
+reclaim_durable(struct shard *shard)
+{
+	struct reclaim *reclaim = shard->reclaim;
+	struct freeing *freeing = oldest_freeing(reclaim);
+
+	if (may_drop(shard, freeing) && freeing->next == freeing->entry_count)
+		freeing_step(reclaim);
+}
+
+/* --- The oldest segment --- */
+
+static uint64_t
+low_water(const struct shard *shard)
+{
+	return SHARD_RESERVE + 2 + shard->segment_count / 128;
+}
+
+static bool
+wants_reclaim(const struct reclaim *reclaim)
+{
+	const struct shard *shard = reclaim->shard;
+
+	return !reclaim->held && !shard->failed && shard->running &&
+	       shard->tail < shard->head && segment_free_count(shard) < low_water(shard) &&
+	       shard->segments[shard_segment_number(shard, shard->tail)].state == SEGMENT_SEALED;
+}
+
+static void
+scan_segment(struct reclaim *reclaim, uint64_t sequence, void (*done)(struct scan *, int))
+{
+	struct shard *shard = reclaim->shard;
+	const struct segment *segment = segment_of(shard, sequence);
+	struct scan *scan = &reclaim->scan;
+
+	scan->channel = shard->channel;
+	scan->offset_bytes = shard_offset(shard, shard_place(shard, sequence, 0));
+	scan->segment_blocks = shard->segment_blocks;
+	scan->seed = segment->seed;
+	scan->epoch = segment->epoch;
+	scan->sequence = sequence;
+	scan->end_limit = segment->end_block;
+	scan->use_trailer = segment->trailer;
+	scan->verify_payload = false;
+	scan->done = done;
+	scan->arg = reclaim;
+	scan_start(scan);
+}
+
+/* Tell the volumes what is dirty here. */
+static bool
+hint(struct reclaim *reclaim)
+{
+	struct tarn_cache_dirty_block blocks[HINT_BLOCKS];
+	struct shard *shard = reclaim->shard;
+	uint32_t count = 0;
+	bool any = false;
+
+	for (uint32_t i = 0; i < reclaim->scan.entry_count && shard->clean_fn != NULL; i++) {
+		const struct disk_entry *entry = &reclaim->scan.entries[i];
+		const struct index_slot *slot;
+
+		if (entry->kind != DISK_BLOCK_ENTRY)
+			continue;
+		slot = mover_slot(shard, shard->tail, entry);
+		if (slot == NULL || (slot->id & INDEX_DIRTY) == 0)
+			continue;
+		any = true;
+		blocks[count++] = (struct tarn_cache_dirty_block){ .volume_id = entry->volume,
+								   .block = entry->identity };
+		if (count == HINT_BLOCKS) {
+			shard->clean_fn(shard->clean_arg, blocks, count);
+			count = 0;
+		}
+	}
+	if (count != 0)
+		shard->clean_fn(shard->clean_arg, blocks, count);
+	return any;
+}
+
+static void
+begin_move(struct reclaim *reclaim)
+{
+	reclaim->mover.sequence = reclaim->shard->tail;
+	reclaim->mover.everything = false;
+	mover_start(&reclaim->mover, reclaim->scan.entries, reclaim->scan.entry_count);
+	reclaim->state = RECLAIM_MOVE;
+}
+
+static struct disk_entry
+entry_of_slot(const struct shard *shard, const struct index_slot *slot)
+{
+	struct disk_entry entry = {
+		.kind = DISK_BLOCK_ENTRY,
+		.length = DISK_BLOCK,
+		.identity = index_block(slot),
+		.volume = index_volume(slot),
+		.crc32c = slot->info,
+		.place = slot->place % shard->segment_blocks * DISK_BLOCK_UNITS,
+	};
+
+	if (index_kind(slot) == INDEX_KIND_OBJECT) {
+		entry.kind = DISK_OBJECT_ENTRY;
+		entry.length = (slot->info >> 8) * DISK_UNIT;
+		entry.identity = (slot->id & ~INDEX_MARKS) << 2;
+		entry.volume = 0;
+		entry.place += slot->info & 0xff;
+	}
+	return entry;
+}
+
+/*
+ * Add what the index has between where the scan ended and end_block. Looks at all of it at once:
+ * slow, but for damage only.
+ */
+static int
+entries_from_index(struct shard *shard, struct scan *scan, uint32_t end_block)
+{
+	uint32_t from = shard_place(shard, scan->sequence, scan->end_block);
+	uint32_t to = shard_place(shard, scan->sequence, end_block);
+	uint32_t max = shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK;
+	struct disk_entry *entries = tarn_iobuf_get(max * sizeof(*entries));
+
+	if (entries == NULL)
+		return -ENOMEM;
+	memcpy(entries, scan->entries, scan->entry_count * sizeof(*entries));
+	tarn_iobuf_put(scan->entries);
+	scan->entries = entries;
+	for (uint64_t i = 0; i < index_slot_count(&shard->index); i++) {
+		const struct index_slot *slot = index_at(&shard->index, i);
+
+		if (index_kind(slot) != 0 && slot->place >= from && slot->place < to &&
+		    scan->entry_count < max)
+			entries[scan->entry_count++] = entry_of_slot(shard, slot);
+	}
+	return 0;
+}
+
+static void
+scanned(struct scan *scan, int status)
+{
+	struct reclaim *reclaim = scan->arg;
+	struct shard *shard = reclaim->shard;
+	struct segment *segment = segment_of(shard, shard->tail);
+
+	/* Headers that cannot be read: the index knows what is live behind them. */
+	if (status == 0 && scan->end_block < segment->end_block)
+		status = entries_from_index(shard, scan, segment->end_block);
+	if (status != 0) {
+		/* No memory: it is tried again at a later step. */
+		scan_fini(scan);
+		segment_set_state(shard, segment, SEGMENT_SEALED);
+		reclaim->state = RECLAIM_IDLE;
+		return;
+	}
+	reclaim->state = RECLAIM_HINT;
+	reclaim->hint_until_ns = hint(reclaim) ? tarn_now_ns() + HINT_NS : 0;
+}
+
+static void
+begin_reclaim(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+	struct segment *segment = segment_of(shard, shard->tail);
+
+	segment_set_state(shard, segment, SEGMENT_RECLAIMING);
+	reclaim->state = RECLAIM_SCAN;
+	if (segment->end_block > 1) {
+		scan_segment(reclaim, shard->tail, scanned);
+		return;
+	}
+	scan_fini(&reclaim->scan); /* dead, or nothing was written into it */
+	reclaim->scan.entry_count = 0;
+	begin_move(reclaim);
+}
+
+int
+reclaim_tail(struct shard *shard, struct log_waiter *waiter,
+	     void (*done)(struct log_waiter *waiter, int status))
+{
+	int status = log_bare_batch(shard);
+
+	if (status == 0)
+		log_wait(shard, waiter, true, done);
+	return status;
+}
+
+static void
+tail_durable(struct log_waiter *waiter, int status)
+{
+	struct freeing *freeing = tarn_container_of(waiter, struct freeing, waiter);
+
+	/* Where that flush failed, a later one will carry the tail. */
+	(void)status;
+	freeing->waiting = false;
+}
+
+static int
+append_tail(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+	struct freeing *freeing = unused_freeing(reclaim);
+
+	if (freeing == NULL)
+		return 0;
+	/* From here on each header says so; what was moved lies before. */
+	shard->tail = tarn_max_u64(shard->tail, reclaim->mover.sequence + 1);
+	if (reclaim_tail(shard, &freeing->waiter, tail_durable) != 0)
+		return 0;
+	freeing->used = freeing->waiting = true;
+	freeing->sequence = reclaim->mover.sequence;
+	freeing->entries = reclaim->scan.entries;
+	freeing->entry_count = reclaim->scan.entry_count;
+	freeing->next = 0;
+	reclaim->scan.entries = NULL;
+	segment_set_state(shard, segment_of(shard, freeing->sequence), SEGMENT_FREEING);
+	reclaim->state = RECLAIM_IDLE;
+	return 1;
+}
+
+/* --- Gaps --- */
+
+static void
+gap_fenced(struct log_waiter *waiter, int status)
+{
+	struct reclaim *reclaim = tarn_container_of(waiter, struct reclaim, fence);
+
+	reclaim->state = RECLAIM_IDLE;
+	if (status == 0 && !reclaim->gap_again)
+		flush_gap_closed(reclaim->shard);
+}
+
+static void
+gap_scanned(struct scan *scan, int status)
+{
+	struct reclaim *reclaim = scan->arg;
+	struct shard *shard = reclaim->shard;
+	const struct segment *segment = segment_of(shard, reclaim->gap_sequence);
+
+	if (status != 0 || scan->end_block < segment->end_block) {
+		/* What was in it is not known: nothing here can be promised any more. */
+		scan_fini(scan);
+		reclaim->state = RECLAIM_IDLE;
+		log_fail(shard);
+		return;
+	}
+	reclaim->mover.sequence = reclaim->gap_sequence;
+	reclaim->mover.everything = true;
+	reclaim->mover.from_position = shard->gap_start * DISK_BLOCK_UNITS;
+	mover_start(&reclaim->mover, scan->entries, scan->entry_count);
+	reclaim->state = GAP_MOVE;
+}
+
+static int
+gap_next(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+
+	scan_fini(&reclaim->scan);
+	/* Segments that reclaim has done with have nothing to write again. */
+	reclaim->gap_sequence = tarn_max_u64(reclaim->gap_sequence, shard->tail);
+	if (shard_position(shard, reclaim->gap_sequence, 0) >= shard->gap_end) {
+		reclaim->state = GAP_FENCE;
+		log_fence(shard, &reclaim->fence, false, gap_fenced);
+		return 1;
+	}
+	if (segment_of(shard, reclaim->gap_sequence)->end_block <= 1 &&
+	    segment_of(shard, reclaim->gap_sequence)->state == SEGMENT_SEALED) {
+		reclaim->gap_sequence++;
+		return 1;
+	}
+	if (segment_of(shard, reclaim->gap_sequence)->state != SEGMENT_SEALED)
+		return 0; /* its trailer is on its way */
+	reclaim->state = GAP_SCAN;
+	scan_segment(reclaim, reclaim->gap_sequence, gap_scanned);
+	return 1;
+}
+
+static int
+begin_gap(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+
+	reclaim->gap_again = false;
+	reclaim->gap_sequence = shard->gap_start / shard->segment_blocks;
+	if (reclaim->gap_sequence == 0)
+		reclaim->gap_sequence = 1;
+	reclaim->state = GAP_NEXT;
+	return 1;
+}
+
+void
+reclaim_gap(struct shard *shard)
+{
+	shard->reclaim->gap_again = true;
+}
+
+/* --- The machine --- */
+
+static int
+idle_step(struct reclaim *reclaim)
+{
+	if (reclaim->gap_again && !reclaim->shard->failed)
+		return begin_gap(reclaim);
+	if (!wants_reclaim(reclaim) || reclaim->shard->gap_open)
+		return 0;
+	begin_reclaim(reclaim);
+	return 1;
+}
+
+static int
+hint_step(struct reclaim *reclaim)
+{
+	if (tarn_now_ns() < reclaim->hint_until_ns &&
+	    segment_free_count(reclaim->shard) > SHARD_RESERVE)
+		return 0;
+	begin_move(reclaim);
+	return 1;
+}
+
+static int
+move_step(struct reclaim *reclaim)
+{
+	int work = mover_step(&reclaim->mover);
+
+	if (!mover_done(&reclaim->mover))
+		return work;
+	if (reclaim->state == RECLAIM_MOVE) {
+		reclaim->state = RECLAIM_TAIL;
+		return work + append_tail(reclaim);
+	}
+	reclaim->gap_sequence++;
+	reclaim->state = GAP_NEXT;
+	return work + 1;
+}
+
+int
+reclaim_step(struct shard *shard)
+{
+	struct reclaim *reclaim = shard->reclaim;
+	int work = freeing_step(reclaim);
+
+	switch (reclaim->state) {
+	case RECLAIM_IDLE:
+		return work + idle_step(reclaim);
+	case RECLAIM_HINT:
+		return work + hint_step(reclaim);
+	case RECLAIM_MOVE:
+	case GAP_MOVE:
+		return work + move_step(reclaim);
+	case RECLAIM_TAIL:
+		return work + append_tail(reclaim);
+	case GAP_NEXT:
+		return work + gap_next(reclaim);
+	default:
+		return work;
+	}
+}
+
+bool
+reclaim_ready(const struct shard *shard)
+{
+	struct reclaim *reclaim = shard->reclaim;
+	const struct freeing *freeing = oldest_freeing(reclaim);
+
+	if (may_drop(shard, freeing) && freeing->next < freeing->entry_count)
+		return true;
+	switch (reclaim->state) {
+	case RECLAIM_IDLE:
+		return !shard->failed &&
+		       (reclaim->gap_again || (wants_reclaim(reclaim) && !shard->gap_open));
+	case RECLAIM_SCAN:
+	case GAP_SCAN:
+	case GAP_FENCE:
+		return false;
+	default:
+		return !shard->failed;
+	}
+}
+
+bool
+reclaim_idle(const struct shard *shard)
+{
+	const struct reclaim *reclaim = shard->reclaim;
+
+	if (reclaim->state == RECLAIM_SCAN || reclaim->state == GAP_SCAN ||
+	    mover_reading(&reclaim->mover))
+		return false;
+	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
+		if (reclaim->freeing[i].waiting)
+			return false;
+	return shard->failed || (reclaim->state == RECLAIM_IDLE && !reclaim->gap_again);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "lib/cache/log.h"
+
+/*
+ * Reading the entries of one segment, from its trailer or batch by batch. Used by reclaim, by
+ * recovery and by the offline check; never writes. On the channel's reactor.
+ */
+struct scan {
+	/* What to read. */
+	struct tarn_channel *channel;
+	uint64_t offset_bytes; /* of the segment on the device */
+	uint32_t segment_blocks;
+	uint32_t seed;
+	uint64_t epoch, sequence;
+	uint32_t end_limit; /* batches from this block on do not belong to the log */
+	bool use_trailer;   /* where it is whole, believe it and read no batch */
+	bool verify_payload;
+	void (*done)(struct scan *scan, int status);
+	void *arg;
+
+	/* What came of it. */
+	struct disk_entry *entries; /* I/O memory; the caller's to put, by scan_fini() */
+	uint32_t entry_count;
+	uint32_t end_block; /* of the batches that are whole */
+	uint32_t batch_count;
+	uint64_t tail, durable, time_s, number; /* the highest of all */
+	bool by_trailer;
+	bool read_error; /* a block could not be read: it counts as not whole */
+
+	/* Its own. */
+	struct tarn_io io;
+	uint8_t *buf; /* one header or footer */
+	uint8_t *payload;
+	uint32_t payload_blocks, entries_max;
+};
+
+/**
+ * done is called once, with 0 or -ENOMEM, perhaps inside the call. A hole is not an error. The
+ * structure was zero before its first use; scan_fini() ends each.
+ */
+void scan_start(struct scan *scan);
+void scan_fini(struct scan *scan);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life of a segment, as drawn in doc/cache-design.md:
+ *
+ *	FREE --segment_open--> OPEN --segment_seal, repair--> SEALING --trailer--> SEALED
+ *	SEALED --reclaim--> RECLAIMING --tail appended--> FREEING --durable, no reader--> FREE
+ *
+ * A segment that never got a header is SEALED with end_block 0: dead, and reclaimed as such.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/cache/internal.h"
+
+struct segment *
+segment_of(struct shard *shard, uint64_t sequence)
+{
+	return &shard->segments[shard_segment_number(shard, sequence)];
+}
+
+void
+segment_set_state(struct shard *shard, struct segment *segment, enum segment_state state)
+{
+	static const uint8_t legal[SEGMENT_STATE_COUNT] = {
+		[SEGMENT_FREE] = 1 << SEGMENT_OPEN | 1 << SEGMENT_SEALED,
+		[SEGMENT_OPEN] = 1 << SEGMENT_SEALING | 1 << SEGMENT_SEALED,
+		[SEGMENT_SEALING] = 1 << SEGMENT_SEALED,
+		[SEGMENT_SEALED] = 1 << SEGMENT_RECLAIMING,
+		[SEGMENT_RECLAIMING] = 1 << SEGMENT_FREEING | 1 << SEGMENT_SEALED,
+		[SEGMENT_FREEING] = 1 << SEGMENT_FREE,
+	};
+
+	(void)shard;
+	tarn_assert((legal[segment->state] & (1u << state)) != 0);
+	tarn_assert(state != SEGMENT_FREE || segment->reader_count == 0);
+	segment->state = (uint8_t)state;
+}
+
+uint64_t
+segment_free_count(const struct shard *shard)
+{
+	uint64_t next = tarn_max_u64(shard->head, shard->next_floor) + 1;
+
+	return shard->freed + shard->segment_count - next;
+}
+
+/* --- Opening --- */
+
+static struct log_header *
+free_header(struct shard *shard)
+{
+	for (uint32_t i = 0; i < SHARD_HEADER_COUNT; i++)
+		if (!shard->headers[i].used)
+			return &shard->headers[i];
+	return NULL;
+}
+
+static struct trailer *
+free_trailer(struct shard *shard)
+{
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
+		if (!shard->trailers[i].busy)
+			return &shard->trailers[i];
+	return NULL;
+}
+
+static void
+header_fill(struct shard *shard, struct log_header *header, const struct segment *segment)
+{
+	struct disk_segment *disk = header->disk;
+	uint64_t offset = shard_offset(shard, shard_place(shard, segment->sequence, 0));
+
+	memset(disk, 0, DISK_BLOCK);
+	disk->epoch = segment->epoch;
+	disk->sequence = segment->sequence;
+	disk->previous = shard->head;
+	if (shard->head != 0)
+		disk->previous_end = segment_of(shard, shard->head)->end_block;
+	/* Dead segments are passed over: what the log goes on from is the last with anything. */
+	while (disk->previous != 0 && disk->previous_end == 0) {
+		disk->previous--;
+		if (disk->previous < shard->freed || disk->previous == 0)
+			disk->previous = 0;
+		else
+			disk->previous_end = segment_of(shard, disk->previous)->end_block;
+	}
+	disk->shard = shard->number;
+	disk->tail = shard->tail;
+	disk->durable = shard->durable;
+	disk->time_s = cache_now_s(shard->cache);
+	disk->gap_start = shard->gap_start;
+	disk->gap_end = shard->gap_end;
+	memcpy(disk->uuid, shard->cache->super->uuid, sizeof(disk->uuid));
+	format_segment_seal(disk, format_offset_seed(shard->cache->seed, offset));
+}
+
+/* Segments that are passed over, because recovery saw their sequences, are dead. */
+static void
+pass_over(struct shard *shard, uint64_t from, uint64_t to)
+{
+	for (uint64_t sequence = from; sequence < to; sequence++) {
+		struct segment *segment = segment_of(shard, sequence);
+
+		segment_set_state(shard, segment, SEGMENT_SEALED);
+		segment->sequence = sequence;
+		segment->epoch = 0;
+		segment->seed = 0;
+		segment->end_block = 0;
+		segment->trailer = false;
+	}
+}
+
+int
+segment_open(struct shard *shard, enum log_class class)
+{
+	uint64_t sequence = tarn_max_u64(shard->head, shard->next_floor) + 1;
+	uint64_t need = class == LOG_FOREGROUND ? SHARD_RESERVE + 1 : 1;
+	struct log_header *header = free_header(shard);
+	struct trailer *trailer = free_trailer(shard);
+	struct segment *segment;
+
+	if (header == NULL || trailer == NULL || segment_free_count(shard) < need)
+		return -EAGAIN;
+	tarn_assert(!shard->segment_is_open);
+	pass_over(shard, shard->head + 1, sequence);
+	segment = segment_of(shard, sequence);
+	segment_set_state(shard, segment, SEGMENT_OPEN);
+	segment->sequence = sequence;
+	do
+		segment->epoch = cache_random(&shard->rng);
+	while (segment->epoch == 0);
+	segment->seed = format_segment_seed(shard->cache->seed, segment->epoch);
+	segment->end_block = 0;
+	segment->trailer = false;
+	header_fill(shard, header, segment);
+	header->used = true;
+	header->item.type = LOG_HEADER;
+	header->item.sequence = sequence;
+	shard->head = sequence;
+	shard->cursor = 1;
+	shard->segment_is_open = true;
+	trailer->busy = true;
+	trailer->sequence = sequence;
+	trailer->entry_count = trailer->batch_count = 0;
+	trailer->tail = trailer->durable = trailer->time_s = trailer->number = 0;
+	shard->trailer = trailer;
+	shard->counters.log_bytes += DISK_BLOCK;
+	log_item_submit(shard, &header->item, header->disk, shard_place(shard, sequence, 0), 1);
+	return 0;
+}
+
+/* --- Sealing --- */
+
+static uint32_t
+trailer_blocks(uint32_t entry_count)
+{
+	return (uint32_t)(tarn_align_up((uint64_t)entry_count * sizeof(struct disk_entry),
+					DISK_BLOCK) /
+			  DISK_BLOCK);
+}
+
+uint32_t
+segment_room(const struct shard *shard)
+{
+	uint32_t entries = shard->trailer->entry_count + DISK_BATCH_ENTRIES;
+	uint32_t end = shard->segment_blocks - 1 - trailer_blocks(entries);
+
+	if (entries > shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK)
+		return 0;
+	return end > shard->cursor ? end - shard->cursor : 0;
+}
+
+void
+segment_seal(struct shard *shard)
+{
+	struct segment *segment = segment_of(shard, shard->head);
+
+	tarn_assert(shard->segment_is_open && shard->open_batch == NULL);
+	segment_set_state(shard, segment, SEGMENT_SEALING);
+	segment->end_block = shard->cursor;
+	shard->segment_is_open = false;
+	shard->trailer = NULL;
+	shard->counters.segment_sealed_count++;
+	segment_trailers(shard);
+}
+
+static void
+trailer_done(void *arg, int status)
+{
+	struct trailer *trailer = arg;
+	struct shard *shard = trailer->shard;
+	struct segment *segment = segment_of(shard, trailer->sequence);
+
+	trailer->busy = trailer->writing = false;
+	segment->trailer = status == 0;
+	shard->counters.write_error_count += status != 0;
+	segment_set_state(shard, segment, SEGMENT_SEALED);
+	flush_want(shard);
+	if (shard->repairing)
+		log_repair_go_on(shard);
+	shard_unblock(shard);
+}
+
+static void
+trailer_write(struct shard *shard, struct trailer *trailer)
+{
+	struct segment *segment = segment_of(shard, trailer->sequence);
+	uint32_t blocks = trailer_blocks(trailer->entry_count);
+	uint32_t last = shard->segment_blocks - 1;
+	size_t used = (size_t)trailer->entry_count * sizeof(struct disk_entry);
+	struct disk_footer *footer =
+	    (struct disk_footer *)(void *)(trailer->buf + (size_t)blocks * DISK_BLOCK);
+
+	memset(trailer->buf + used, 0, (size_t)(blocks + 1) * DISK_BLOCK - used);
+	footer->epoch = segment->epoch;
+	footer->sequence = segment->sequence;
+	footer->end_block = segment->end_block;
+	footer->trailer_block = last - blocks;
+	footer->entry_count = trailer->entry_count;
+	footer->trailer_crc32c =
+	    format_trailer_crc(trailer->buf, blocks, segment->seed, last - blocks);
+	footer->shard = shard->number;
+	footer->batch_count = trailer->batch_count;
+	footer->tail = trailer->tail;
+	footer->durable = trailer->durable;
+	footer->time_s = trailer->time_s;
+	footer->number = trailer->number;
+	format_footer_seal(footer, segment->seed, last);
+	trailer->writing = true;
+	shard->counters.log_bytes += (uint64_t)(blocks + 1) * DISK_BLOCK;
+	tarn_bdev_write(shard->channel, &trailer->io, trailer->buf,
+			(uint64_t)(blocks + 1) * DISK_BLOCK,
+			shard_offset(shard, shard_place(shard, segment->sequence, last - blocks)),
+			0, trailer_done, trailer);
+}
+
+void
+segment_trailers(struct shard *shard)
+{
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++) {
+		struct trailer *trailer = &shard->trailers[i];
+		struct segment *segment = segment_of(shard, trailer->sequence);
+
+		if (!trailer->busy || trailer->writing || segment->state != SEGMENT_SEALING)
+			continue;
+		if (shard->committed >=
+		    shard_position(shard, segment->sequence, segment->end_block))
+			trailer_write(shard, trailer);
+	}
+}

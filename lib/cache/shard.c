@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A shard's memory, its poller, and the queue of work that waits for room in its log.
+ *
+ * Tasks that found no room wait in order; new ones queue behind them, so that two operations on one
+ * key are not exchanged. Everything that gives room (a commit, a freed segment) tries them again.
+ */
+#include "lib/cache/shard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/cache/internal.h"
+#include "lib/cache/reclaim.h"
+
+#define RIDE_ALONG_NS 2000000
+
+/* --- Tasks --- */
+
+void
+shard_block(struct shard *shard, struct shard_task *task)
+{
+	TAILQ_INSERT_TAIL(&shard->blocked, task, link);
+	shard->counters.throttled_count++;
+}
+
+static void
+retry(void *arg)
+{
+	struct shard *shard = arg;
+	struct shard_tasks tasks = TAILQ_HEAD_INITIALIZER(tasks);
+	struct shard_task *task;
+
+	/* One that finds no room again queues first: those behind it keep their order. */
+	TAILQ_CONCAT(&tasks, &shard->blocked, link);
+	while ((task = TAILQ_FIRST(&tasks)) != NULL && TAILQ_EMPTY(&shard->blocked)) {
+		TAILQ_REMOVE(&tasks, task, link);
+		task->run(task);
+	}
+	TAILQ_CONCAT(&shard->blocked, &tasks, link);
+}
+
+void
+shard_unblock(struct shard *shard)
+{
+	if (!TAILQ_EMPTY(&shard->blocked))
+		tarn_deferred_schedule(&shard->retry);
+}
+
+static void
+settle(void *arg)
+{
+	struct shard *shard = arg;
+	struct shard_settled *settled;
+
+	while ((settled = TAILQ_FIRST(&shard->settled)) != NULL) {
+		TAILQ_REMOVE(&shard->settled, settled, link);
+		settled->fn(settled);
+	}
+}
+
+void
+shard_settle(struct shard *shard, struct shard_settled *settled,
+	     void (*fn)(struct shard_settled *settled))
+{
+	settled->fn = fn;
+	TAILQ_INSERT_TAIL(&shard->settled, settled, link);
+	tarn_deferred_schedule(&shard->settle);
+}
+
+static void
+kick(void *arg)
+{
+	log_kick(arg, false);
+}
+
+/* --- The poller --- */
+
+static int
+shard_poll(void *arg)
+{
+	struct shard *shard = arg;
+	int work = 0;
+
+	if (shard->open_batch != NULL && !shard->open_batch->urgent)
+		log_kick(shard, false);
+	if (shard->running)
+		work = reclaim_step(shard);
+	__atomic_store_n(&shard->gauge_dirty, shard->index.dirty_count, __ATOMIC_RELAXED);
+	return work;
+}
+
+static uint64_t
+shard_may_sleep(void *arg)
+{
+	struct shard *shard = arg;
+
+	if (shard->running && reclaim_ready(shard))
+		return TARN_SLEEP_NO;
+	return shard->open_batch != NULL ? RIDE_ALONG_NS : TARN_SLEEP_ANY;
+}
+
+int
+shard_start(struct shard *shard)
+{
+	struct tarn_poller_opts opts = {
+		.name = "cache_shard",
+		.fn = shard_poll,
+		.arg = shard,
+		.may_sleep_ns = shard_may_sleep,
+	};
+	int status = tarn_channel_get(shard->cache->desc, &shard->channel);
+
+	if (status != 0)
+		return status;
+	shard->poller = tarn_poller_register(&opts);
+	if (shard->poller != NULL)
+		return 0;
+	tarn_channel_put(shard->channel);
+	shard->channel = NULL;
+	return -ENOMEM;
+}
+
+void
+shard_stop(struct shard *shard)
+{
+	tarn_poller_unregister(&shard->poller);
+	if (shard->channel != NULL)
+		tarn_channel_put(shard->channel);
+	shard->channel = NULL;
+}
+
+/* --- Memory --- */
+
+static int
+log_init(struct shard *shard)
+{
+	size_t trailer_bytes = tarn_align_up((uint64_t)shard->segment_blocks *
+						 TRAILER_ENTRIES_PER_BLOCK *
+						 sizeof(struct disk_entry),
+					     DISK_BLOCK) +
+			       2 * DISK_BLOCK;
+
+	TAILQ_INIT(&shard->items);
+	TAILQ_INIT(&shard->redo);
+	for (uint32_t i = 0; i < SHARD_BATCH_COUNT; i++) {
+		struct batch *batch = &shard->batches[i];
+
+		batch->item.shard = shard;
+		batch->own_buf = tarn_iobuf_get(SHARD_BATCH_BYTES);
+		batch->buf = batch->own_buf;
+		if (batch->own_buf == NULL)
+			return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < SHARD_HEADER_COUNT; i++) {
+		shard->headers[i].item.shard = shard;
+		shard->headers[i].disk = tarn_iobuf_get(DISK_BLOCK);
+		if (shard->headers[i].disk == NULL)
+			return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++) {
+		shard->trailers[i].shard = shard;
+		shard->trailers[i].buf = tarn_iobuf_get(trailer_bytes);
+		if (shard->trailers[i].buf == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* 70 % of what the segments hold that are not kept in reserve. */
+static uint64_t
+dirty_limit(const struct shard *shard)
+{
+	uint64_t segments = shard->segment_count - 2 * SHARD_RESERVE;
+	uint64_t blocks = (uint64_t)(shard->segment_blocks - 3) * DISK_BATCH_ENTRIES /
+			  BATCH_BLOCKS;
+
+	return segments * blocks * 7 / 10;
+}
+
+int
+shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
+{
+	int status;
+
+	shard->cache = cache;
+	shard->number = number;
+	shard->reactor = tarn_reactor_get(number % tarn_reactor_count());
+	shard->segment_count = (uint32_t)cache->segment_count;
+	shard->segment_blocks = cache->segment_bytes / DISK_BLOCK;
+	shard->rng = cache_random(&cache->rng);
+	shard->freed = shard->tail = 1;
+	shard->dirty_limit = dirty_limit(shard);
+	shard->kick = (struct tarn_deferred){ .fn = kick, .arg = shard };
+	shard->retry = (struct tarn_deferred){ .fn = retry, .arg = shard };
+	shard->settle = (struct tarn_deferred){ .fn = settle, .arg = shard };
+	TAILQ_INIT(&shard->blocked);
+	TAILQ_INIT(&shard->settled);
+	flush_init(shard);
+	shard->segments = calloc(shard->segment_count, sizeof(*shard->segments));
+	if (shard->segments == NULL)
+		return -ENOMEM;
+	status = index_init(&shard->index, cache->super->bucket_count);
+	if (status == 0)
+		status = ban_list_init(&shard->bans);
+	if (status == 0)
+		status = log_init(shard);
+	return status == 0 ? reclaim_init(shard) : status;
+}
+
+void
+shard_fini(struct shard *shard)
+{
+	reclaim_fini(shard);
+	for (uint32_t i = 0; i < SHARD_BATCH_COUNT; i++)
+		tarn_iobuf_put(shard->batches[i].own_buf);
+	for (uint32_t i = 0; i < SHARD_HEADER_COUNT; i++)
+		tarn_iobuf_put(shard->headers[i].disk);
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
+		tarn_iobuf_put(shard->trailers[i].buf);
+	ban_list_fini(&shard->bans);
+	index_fini(&shard->index);
+	free(shard->segments);
+	shard->segments = NULL;
+}
