@@ -147,7 +147,7 @@ struct tarn_cache_op {
 	uint32_t key_bytes; /* 1 to TARN_CACHE_KEY_MAX, any bytes */
 	uint32_t flags;
 	void *buf;	       /* the value to store, or where a lookup puts it; any alignment */
-	uint64_t buf_bytes;    /* a lookup returns at most as many */
+	uint64_t buf_bytes;    /* a lookup returns at most as many; lent, 0: all */
 	uint64_t offset_bytes; /* lookup: of the value, from here on; only those blocks are read */
 	int64_t ttl_s;	       /* store, touch; negative is refused */
 	tarn_cache_op_cb cb;

@@ -83,7 +83,7 @@ enum tarn_cache_block_kind {
 struct tarn_cache_block_req;
 typedef void (*tarn_cache_block_cb)(struct tarn_cache_block_req *req);
 
-#define TARN_CACHE_BLOCK_REQ_BYTES 224
+#define TARN_CACHE_BLOCK_REQ_BYTES 576
 
 /* The caller's memory, zeroed once; the engine's from the call until cb starts. */
 struct tarn_cache_block_req {
@@ -93,7 +93,8 @@ struct tarn_cache_block_req {
 	uint16_t block_count; /* 1 to 256; first_block + block_count within one extent */
 	uint32_t volume_id;
 	uint64_t first_block;
-	const struct iovec *iov; /* block_count * 4 KiB; addresses and lengths as the bdev asks */
+	const struct iovec *iov; /* block_count * 4 KiB: lengths are multiples of 4 KiB,
+				  * addresses as the bdev asks */
 	uint32_t iov_count;
 	uint64_t token; /* in: FILL, CLEAN; out: LOOKUP, PROBE */
 	tarn_cache_block_cb cb;

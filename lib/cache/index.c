@@ -179,6 +179,15 @@ index_set_suspect(struct index *index, struct index_slot *slot)
 }
 
 void
+index_clear_suspect(struct index *index, struct index_slot *slot)
+{
+	if ((slot->id & INDEX_SUSPECT) != 0) {
+		slot->id &= ~(uint64_t)INDEX_SUSPECT;
+		index->suspect_count--;
+	}
+}
+
+void
 index_recount(struct index *index)
 {
 	index->entry_count = index->object_count = 0;

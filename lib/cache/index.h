@@ -82,6 +82,7 @@ struct index_slot *index_insert(struct index *index, uint64_t id);
 void index_remove(struct index *index, struct index_slot *slot);
 void index_set_dirty(struct index *index, struct index_slot *slot, bool dirty);
 void index_set_suspect(struct index *index, struct index_slot *slot);
+void index_clear_suspect(struct index *index, struct index_slot *slot);
 /** Count again what is in the buckets, after they were read back. */
 void index_recount(struct index *index);
 

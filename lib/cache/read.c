@@ -9,12 +9,14 @@ read_done(void *arg, int status)
 {
 	struct log_read *read = arg;
 	struct segment *segment = read->segment;
+	struct shard *shard = read->shard;
 
+	/* Counted until afterwards: done may go on reading in this life of the segment. */
+	read->done(read, status);
 	tarn_assert(segment->reader_count > 0);
 	segment->reader_count--;
 	if (tarn_unlikely(segment->state == SEGMENT_FREEING && segment->reader_count == 0))
-		reclaim_durable(read->shard);
-	read->done(read, status);
+		reclaim_durable(shard);
 }
 
 static void

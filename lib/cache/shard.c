@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/cache/block.h"
 #include "lib/cache/internal.h"
 #include "lib/cache/reclaim.h"
 
@@ -178,6 +179,17 @@ dirty_limit(const struct shard *shard)
 	return segments * blocks * 7 / 10;
 }
 
+static int
+reads_init(struct shard *shard)
+{
+	shard->reads = calloc(SHARD_READ_COUNT, sizeof(*shard->reads));
+	for (uint32_t i = 0; shard->reads != NULL && i < SHARD_READ_COUNT; i++) {
+		shard->reads[i].next = shard->free_reads;
+		shard->free_reads = &shard->reads[i];
+	}
+	return shard->reads != NULL ? 0 : -ENOMEM;
+}
+
 int
 shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
 {
@@ -204,6 +216,8 @@ shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
 	if (status == 0)
 		status = ban_list_init(&shard->bans);
 	if (status == 0)
+		status = reads_init(shard);
+	if (status == 0)
 		status = log_init(shard);
 	return status == 0 ? reclaim_init(shard) : status;
 }
@@ -220,6 +234,8 @@ shard_fini(struct shard *shard)
 		tarn_iobuf_put(shard->trailers[i].buf);
 	ban_list_fini(&shard->bans);
 	index_fini(&shard->index);
+	free(shard->reads);
 	free(shard->segments);
+	shard->reads = NULL;
 	shard->segments = NULL;
 }

@@ -16,9 +16,11 @@
 #define SHARD_SEGMENTS_MIN 64
 #define SHARD_BATCH_BYTES (512 * 1024)
 #define SHARD_TOKEN_COUNT 4096
+#define SHARD_READ_COUNT 128
 #define SHARD_FREEING_MAX 2	/* segments that wait for the durable tail */
 #define SHARD_WRITE_FAILURES 5	/* in a row, until the shard stops writing */
 
+struct block_read;
 struct reclaim;
 
 /* Work that waits for room in the log; run again from the start when there may be some. */
@@ -99,6 +101,7 @@ struct shard {
 	struct ban_list bans;
 	struct reclaim *reclaim;
 	uint64_t dirty_limit;
+	struct block_read *reads, *free_reads; /* lent to requests for blocks */
 	uint64_t token;				/* of the last change of a block */
 	uint64_t tokens[SHARD_TOKEN_COUNT];	/* likewise, by a hash of the block */
 	uint64_t ban_token;			/* of the last ban of blocks */
