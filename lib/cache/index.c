@@ -34,6 +34,13 @@ index_fini(struct index *index)
 	index->buckets = NULL;
 }
 
+void
+index_clear(struct index *index)
+{
+	memset(index->buckets, 0, (size_t)index->bucket_count * sizeof(struct index_bucket));
+	index_recount(index);
+}
+
 /* Volumes' block numbers are anything but random: mixed as in MurmurHash3's finalizer. */
 static uint32_t
 home_of(const struct index *index, uint64_t id)
@@ -153,6 +160,26 @@ index_remove(struct index *index, struct index_slot *slot)
 		if (overflow < OVERFLOW_STUCK)
 			overflow_set(bucket, overflow - 1);
 	}
+}
+
+struct index_slot *
+index_insert_over_clean(struct index *index, uint64_t id)
+{
+	uint32_t home = home_of(index, id);
+
+	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
+		struct index_bucket *bucket = bucket_after(index, home, i);
+
+		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
+			struct index_slot *slot = &bucket->slot[j];
+
+			if (index_kind(slot) != 0 && (slot->id & INDEX_DIRTY) == 0) {
+				index_remove(index, slot);
+				return index_insert(index, id);
+			}
+		}
+	}
+	return NULL;
 }
 
 void

@@ -44,6 +44,8 @@ struct index {
 /** \return 0 or -ENOMEM. */
 int index_init(struct index *index, uint32_t bucket_count);
 void index_fini(struct index *index);
+/** Empty again. */
+void index_clear(struct index *index);
 
 static inline uint64_t
 index_block_id(uint32_t volume, uint64_t block)
@@ -79,6 +81,8 @@ index_block(const struct index_slot *slot)
 struct index_slot *index_find(const struct index *index, uint64_t id);
 /** For an id that is not there. \return NULL: the places where it may lie are taken. */
 struct index_slot *index_insert(struct index *index, uint64_t id);
+/** The same, at the cost of a clean entry where need be. */
+struct index_slot *index_insert_over_clean(struct index *index, uint64_t id);
 void index_remove(struct index *index, struct index_slot *slot);
 void index_set_dirty(struct index *index, struct index_slot *slot, bool dirty);
 void index_set_suspect(struct index *index, struct index_slot *slot);

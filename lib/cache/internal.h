@@ -24,6 +24,7 @@ struct flush_cycle {
 };
 
 struct checkpoint; /* checkpoint.c */
+struct super_io;   /* super.c */
 
 struct tarn_cache {
 	uint64_t magic;
@@ -32,7 +33,9 @@ struct tarn_cache {
 	struct tarn_bdev_desc *desc;
 	struct tarn_channel *channel; /* the control reactor's */
 	struct disk_super *super;     /* as it was written last; I/O memory */
-	bool super_busy;
+	uint64_t super_sequence;      /* of the copy that was written, or tried, last */
+	uint32_t super_slot;	      /* where cache->super lies; the other is written next */
+	struct super_io *super_io;
 	uint32_t seed; /* of checksums */
 	uint64_t rng;
 	uint8_t boot_id[16];
@@ -54,7 +57,10 @@ struct tarn_cache {
 	struct flush_cycle flush;
 	struct checkpoint *checkpoint; /* the one being written; NULL: none */
 	uint64_t checkpoint_sequence;  /* of the newest that is whole */
+	uint64_t checkpoint_count;     /* since statistics were reset */
 	struct tarn_poller *checkpoint_poller;
+	bool claimed, listed;
+	uint32_t busy_count; /* calls on all shards, walks: a stop waits for their end */
 	struct tarn_cache_info info;
 	TAILQ_ENTRY(tarn_cache) link;
 };

@@ -218,7 +218,7 @@ scan_segment(struct reclaim *reclaim, uint64_t sequence, void (*done)(struct sca
 	scan->sequence = sequence;
 	scan->end_limit = segment->end_block;
 	scan->use_trailer = segment->trailer;
-	scan->verify_payload = false;
+	scan->verify_from = UINT32_MAX;
 	scan->done = done;
 	scan->arg = reclaim;
 	scan_start(scan);

@@ -153,7 +153,8 @@ header_read(void *arg, int status)
 	scan->read_error |= status != 0;
 	if (status != 0 || !batch_sound(scan, batch)) {
 		finish(scan, 0);
-	} else if (!scan->verify_payload || batch->block_count == 1) {
+	} else if (batch->block + batch->block_count <= scan->verify_from ||
+		   batch->block_count == 1) {
 		take_batch(scan);
 	} else if (!have_payload_buf(scan, batch->block_count - 1)) {
 		finish(scan, -ENOMEM);

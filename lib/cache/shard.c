@@ -11,10 +11,12 @@
 #include <stdlib.h>
 
 #include "lib/cache/block.h"
+#include "lib/cache/fan.h"
 #include "lib/cache/internal.h"
 #include "lib/cache/reclaim.h"
 
 #define RIDE_ALONG_NS 2000000
+#define SWEEP_STEP 4096 /* slots looked at in one turn */
 
 /* --- Tasks --- */
 
@@ -77,6 +79,53 @@ kick(void *arg)
 
 /* --- The poller --- */
 
+/*
+ * Blocks that a ban hits leave the index, some at a time: it is logged already, and dirty ones are
+ * to be counted no longer.
+ */
+static int
+sweep(struct shard *shard)
+{
+	uint64_t count = index_slot_count(&shard->index);
+
+	for (uint32_t i = 0; i < SWEEP_STEP && shard->sweep_next < count; i++) {
+		struct index_slot *slot = index_at(&shard->index, shard->sweep_next++);
+
+		if (index_kind(slot) == INDEX_KIND_BLOCK &&
+		    ban_hits_block(&shard->bans, index_volume(slot), index_block(slot),
+				   shard_slot_position(shard, slot))) {
+			shard->counters.banned_count++;
+			index_remove(&shard->index, slot);
+		}
+	}
+	shard->sweeping = shard->sweep_next < count;
+	return 1;
+}
+
+/* Everything that was accepted has ended, and the log is written: say so. */
+static void
+quiesce(struct shard *shard)
+{
+	struct fan_slot *slot = shard->quiesce;
+
+	if (shard->op_count != 0 || shard_is_blocked(shard))
+		return;
+	reclaim_hold(shard);
+	if (!reclaim_idle(shard) || shard->gap_open || shard->sweeping)
+		return;
+	if (shard->open_batch != NULL)
+		log_kick(shard, true);
+	else if (shard->segment_is_open && !shard->failed)
+		segment_seal(shard);
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
+		if (shard->trailers[i].writing || (shard->trailers[i].busy && !shard->failed))
+			return;
+	if (log_busy(shard) || shard->repairing || shard->open_batch != NULL)
+		return;
+	shard->quiesce = NULL;
+	fan_answer(slot, shard->failed ? -EIO : 0);
+}
+
 static int
 shard_poll(void *arg)
 {
@@ -87,6 +136,10 @@ shard_poll(void *arg)
 		log_kick(shard, false);
 	if (shard->running)
 		work = reclaim_step(shard);
+	if (tarn_unlikely(shard->sweeping))
+		work += sweep(shard);
+	if (tarn_unlikely(shard->quiesce != NULL))
+		quiesce(shard);
 	__atomic_store_n(&shard->gauge_dirty, shard->index.dirty_count, __ATOMIC_RELAXED);
 	return work;
 }
@@ -96,7 +149,7 @@ shard_may_sleep(void *arg)
 {
 	struct shard *shard = arg;
 
-	if (shard->running && reclaim_ready(shard))
+	if ((shard->running && reclaim_ready(shard)) || shard->sweeping || shard->quiesce != NULL)
 		return TARN_SLEEP_NO;
 	return shard->open_batch != NULL ? RIDE_ALONG_NS : TARN_SLEEP_ANY;
 }

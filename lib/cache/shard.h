@@ -21,6 +21,7 @@
 #define SHARD_WRITE_FAILURES 5	/* in a row, until the shard stops writing */
 
 struct block_read;
+struct fan_slot;
 struct reclaim;
 
 /* Work that waits for room in the log; run again from the start when there may be some. */
@@ -47,6 +48,12 @@ struct shard_flush {
 	struct log_waiters waiters; /* committed, not durable */
 };
 
+/* What came of its recovery. */
+struct shard_recovered {
+	bool checkpoint_used, checkpoint_damaged;
+	uint64_t entry_count, damaged_count, time_s;
+};
+
 struct shard {
 	struct tarn_cache *cache;
 	uint32_t number;
@@ -55,6 +62,8 @@ struct shard {
 	struct tarn_poller *poller;
 	struct index index;
 	bool running;	/* recovered; takes requests */
+	struct shard_recovered recovered;
+	struct fan_slot *quiesce; /* to answer when nothing is under way any more */
 	bool failed;	/* the log cannot be written */
 	bool repairing; /* the log is being laid out anew */
 
@@ -105,6 +114,8 @@ struct shard {
 	uint64_t token;				/* of the last change of a block */
 	uint64_t tokens[SHARD_TOKEN_COUNT];	/* likewise, by a hash of the block */
 	uint64_t ban_token;			/* of the last ban of blocks */
+	bool sweeping; /* banned blocks are leaving the index */
+	uint64_t sweep_next;
 	tarn_cache_clean_cb clean_fn;
 	void *clean_arg;
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "lib/cache/fan.h"
+#include "lib/cache/geometry.h"
+#include "lib/cache/internal.h"
+
+/* Checkpoints: writing them, and finding them at a start. Control reactor. */
+
+/**
+ * Write one; clean: at a stop, when all shards are quiet. done(arg, 0) once it is durable. -EBUSY
+ * while one is written; -EIO; -ENOMEM.
+ */
+void checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *arg);
+
+/* The headers of both areas, as they are on the device. */
+struct checkpoint_found {
+	struct tarn_cache *cache;
+	struct disk_checkpoint *disk[2]; /* I/O memory */
+	int best;			 /* area, or -1: none verifies */
+	tarn_io_cb done;
+	void *arg;
+	struct tarn_io io;
+	uint32_t next;
+};
+/** done(arg, 0) or -ENOMEM; checkpoint_found_fini() in either case. */
+void checkpoint_find(struct tarn_cache *cache, struct checkpoint_found *found, tarn_io_cb done,
+		     void *arg);
+void checkpoint_found_fini(struct checkpoint_found *found);

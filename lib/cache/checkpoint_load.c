@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading a checkpoint back, and finding the newest. A window of chunks is read side by side; their
+ * order does not matter.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cache/checkpoint.h"
+#include "lib/cache/recover.h"
+
+#define LOAD_WINDOW 4
+
+struct load;
+
+struct chunk_read {
+	struct tarn_io io;
+	struct load *load;
+	struct disk_chunk *chunk;
+	uint64_t offset;
+	uint32_t kind, index;
+	bool busy;
+};
+
+struct load {
+	struct shard *shard;
+	const struct disk_checkpoint *checkpoint;
+	uint32_t area;
+	bool clean;
+	int status;
+	uint32_t kind, index; /* of the chunk to be read next */
+	uint32_t pending;
+	struct chunk_read reads[LOAD_WINDOW];
+	tarn_io_cb done;
+	void *arg;
+};
+
+static void feed(struct load *load);
+
+static void
+finish(struct load *load)
+{
+	tarn_io_cb done = load->done;
+	void *arg = load->arg;
+	int status = load->status;
+	struct shard *shard = load->shard;
+
+	for (uint32_t i = 0; i < LOAD_WINDOW; i++)
+		tarn_iobuf_put(load->reads[i].chunk);
+	free(load);
+	if (status != 0) {
+		index_clear(&shard->index);
+		ban_retire(&shard->bans, UINT64_MAX);
+	} else {
+		index_recount(&shard->index);
+	}
+	done(arg, status);
+}
+
+/* --- What is in the chunks --- */
+
+/* The life of a place's segment that was meant when the chunk was copied. */
+static uint64_t
+sequence_then(const struct shard *shard, uint32_t place, uint64_t head)
+{
+	uint64_t number = place / shard->segment_blocks;
+	uint64_t head_number = head % shard->segment_count;
+
+	return head - (head_number + shard->segment_count - number) % shard->segment_count;
+}
+
+static void
+take_slot(struct load *load, const struct index_slot *from, uint64_t head)
+{
+	struct shard *shard = load->shard;
+	struct index *index = &shard->index;
+	uint64_t id = from->id & ~INDEX_MARKS;
+	bool dirty = (from->id & INDEX_DIRTY) != 0;
+	struct index_slot *slot;
+
+	if (index_kind(from) == 0 ||
+	    (uint64_t)from->place / shard->segment_blocks >= shard->segment_count ||
+	    shard_segment_at(shard, from->place)->sequence !=
+		sequence_then(shard, from->place, head))
+		return;
+	slot = index_find(index, id);
+	if (slot != NULL && shard_slot_position(shard, slot) >= shard_slot_position(shard, from))
+		return;
+	if (slot == NULL)
+		slot = index_insert(index, id);
+	if (slot == NULL && dirty)
+		slot = index_insert_over_clean(index, id);
+	if (slot == NULL)
+		return;
+	slot->place = from->place;
+	slot->info = from->info;
+	slot->id = (slot->id & ~(uint64_t)INDEX_HITS) | (from->id & INDEX_HITS);
+	index_set_dirty(index, slot, dirty);
+	index_clear_suspect(index, slot);
+	if ((from->id & INDEX_SUSPECT) != 0)
+		index_set_suspect(index, slot);
+}
+
+static int
+take_index(struct load *load, const struct disk_chunk *chunk)
+{
+	struct index *index = &load->shard->index;
+	uint64_t bytes = (uint64_t)index->bucket_count * sizeof(struct index_bucket);
+	uint64_t from = (uint64_t)chunk->index * DISK_CHUNK_DATA;
+	const struct index_slot *slots = (const struct index_slot *)(const void *)(chunk + 1);
+
+	if (chunk->length_bytes != tarn_min_u64(DISK_CHUNK_DATA, bytes - from))
+		return -EBADMSG;
+	if (load->clean) {
+		memcpy((uint8_t *)index->buckets + from, slots, chunk->length_bytes);
+		return 0;
+	}
+	for (uint32_t i = 0; i < chunk->length_bytes / sizeof(*slots); i++)
+		take_slot(load, &slots[i], chunk->head_sequence);
+	return 0;
+}
+
+static int
+take_segments(struct load *load, const struct disk_chunk *chunk)
+{
+	const struct disk_segment_state *states =
+	    (const struct disk_segment_state *)(const void *)(chunk + 1);
+	uint32_t per_chunk = DISK_CHUNK_DATA / sizeof(*states);
+	struct shard *shard = load->shard;
+
+	/* Otherwise the headers have told already. */
+	for (uint32_t i = 0; load->clean && i < chunk->length_bytes / sizeof(*states); i++) {
+		uint64_t number = (uint64_t)chunk->index * per_chunk + i;
+		struct segment *segment;
+
+		if (number >= shard->segment_count)
+			return -EBADMSG;
+		segment = &shard->segments[number];
+		segment->sequence = states[i].sequence;
+		segment->epoch = states[i].epoch;
+		segment->seed = format_segment_seed(shard->cache->seed, segment->epoch);
+		segment->end_block = states[i].end_block;
+		segment->trailer = (states[i].flags & DISK_SEGMENT_TRAILER) != 0;
+	}
+	return 0;
+}
+
+static int
+take_bans(struct load *load, const struct disk_chunk *chunk)
+{
+	const uint8_t *data = (const uint8_t *)(chunk + 1);
+	uint32_t at = 0;
+
+	while (at < chunk->length_bytes) {
+		struct disk_ban rule;
+
+		if (chunk->length_bytes - at < sizeof(rule))
+			return -EBADMSG;
+		memcpy(&rule, data + at, sizeof(rule));
+		at += (uint32_t)sizeof(rule);
+		if (rule.prefix_bytes > BAN_PREFIX_MAX ||
+		    rule.prefix_bytes > chunk->length_bytes - at)
+			return -EBADMSG;
+		if (ban_add(&load->shard->bans, &rule, data + at) != 0)
+			return -EBADMSG;
+		at += (uint32_t)tarn_align_up(rule.prefix_bytes, 8);
+	}
+	return 0;
+}
+
+static int
+take(struct load *load, const struct chunk_read *read)
+{
+	const struct disk_chunk *chunk = read->chunk;
+	uint32_t seed = format_offset_seed(load->shard->cache->seed, read->offset);
+
+	if (format_chunk_verify(chunk, seed) != 0 ||
+	    chunk->sequence != load->checkpoint->sequence ||
+	    chunk->shard != load->shard->number || chunk->kind != read->kind ||
+	    chunk->index != read->index)
+		return -EBADMSG;
+	if (chunk->kind == DISK_CHUNK_INDEX)
+		return take_index(load, chunk);
+	return chunk->kind == DISK_CHUNK_SEGMENTS ? take_segments(load, chunk)
+						  : take_bans(load, chunk);
+}
+
+static void
+chunk_read(void *arg, int status)
+{
+	struct chunk_read *read = arg;
+	struct load *load = read->load;
+
+	read->busy = false;
+	load->pending--;
+	if (status == 0)
+		status = take(load, read);
+	if (load->status == 0)
+		load->status = status;
+	feed(load);
+}
+
+/* --- Reading them --- */
+
+static uint32_t
+chunk_count(const struct load *load, uint32_t kind)
+{
+	return load->checkpoint->shard[load->shard->number].chunk_count[kind];
+}
+
+static void
+feed(struct load *load)
+{
+	const struct disk_super *super = load->shard->cache->super;
+
+	for (uint32_t i = 0; i < LOAD_WINDOW && load->status == 0; i++) {
+		struct chunk_read *read = &load->reads[i];
+
+		while (load->kind < DISK_CHUNK_KIND_COUNT &&
+		       load->index == chunk_count(load, load->kind)) {
+			load->kind++;
+			load->index = 0;
+		}
+		if (read->busy || load->kind == DISK_CHUNK_KIND_COUNT)
+			continue;
+		read->busy = true;
+		read->kind = load->kind;
+		read->index = load->index++;
+		read->offset = geometry_chunk_offset(super, load->area, load->shard->number,
+						     read->kind, read->index);
+		load->pending++;
+		tarn_bdev_read(load->shard->channel, &read->io, read->chunk, DISK_CHUNK_BYTES,
+			       read->offset, 0, chunk_read, read);
+	}
+	if (load->pending == 0)
+		finish(load);
+}
+
+static bool
+counts_agree(const struct shard *shard, const struct disk_checkpoint *checkpoint)
+{
+	const struct disk_super *super = shard->cache->super;
+	const uint32_t *count = checkpoint->shard[shard->number].chunk_count;
+
+	return count[DISK_CHUNK_INDEX] == geometry_index_chunks(super->bucket_count) &&
+	       count[DISK_CHUNK_SEGMENTS] == geometry_segment_chunks(super->segment_count) &&
+	       count[DISK_CHUNK_BANS] == 1;
+}
+
+void
+checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, uint32_t area,
+		bool clean, tarn_io_cb done, void *arg)
+{
+	struct load *load = calloc(1, sizeof(*load));
+
+	if (load == NULL) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	load->shard = shard;
+	load->checkpoint = checkpoint;
+	load->area = area;
+	load->clean = clean;
+	load->done = done;
+	load->arg = arg;
+	if (!counts_agree(shard, checkpoint))
+		load->status = -EBADMSG;
+	for (uint32_t i = 0; i < LOAD_WINDOW; i++) {
+		load->reads[i].load = load;
+		load->reads[i].chunk = tarn_iobuf_get(DISK_CHUNK_BYTES);
+		if (load->reads[i].chunk == NULL)
+			load->status = -ENOMEM;
+	}
+	feed(load);
+}
+
+/* --- Finding the newest --- */
+
+static void read_header(struct checkpoint_found *found);
+
+static bool
+usable(const struct checkpoint_found *found, uint32_t area)
+{
+	const struct tarn_cache *cache = found->cache;
+	const struct disk_checkpoint *disk = found->disk[area];
+	uint64_t offset = cache->super->checkpoint_offset[area];
+
+	return format_checkpoint_verify(disk, format_offset_seed(cache->seed, offset)) == 0 &&
+	       memcmp(disk->uuid, cache->super->uuid, sizeof(disk->uuid)) == 0 &&
+	       disk->shard_count == cache->shard_count &&
+	       disk->bucket_count == cache->super->bucket_count;
+}
+
+static void
+header_read(void *arg, int status)
+{
+	struct checkpoint_found *found = arg;
+	uint32_t area = found->next++;
+
+	if (status == 0 && usable(found, area) &&
+	    (found->best < 0 ||
+	     found->disk[area]->sequence > found->disk[found->best]->sequence))
+		found->best = (int)area;
+	if (found->next < 2)
+		read_header(found);
+	else
+		found->done(found->arg, 0);
+}
+
+static void
+read_header(struct checkpoint_found *found)
+{
+	tarn_bdev_read(found->cache->channel, &found->io, found->disk[found->next], DISK_BLOCK,
+		       found->cache->super->checkpoint_offset[found->next], 0, header_read, found);
+}
+
+void
+checkpoint_find(struct tarn_cache *cache, struct checkpoint_found *found, tarn_io_cb done,
+		void *arg)
+{
+	found->cache = cache;
+	found->best = -1;
+	found->next = 0;
+	found->done = done;
+	found->arg = arg;
+	for (int i = 0; i < 2; i++)
+		found->disk[i] = tarn_iobuf_get(DISK_BLOCK);
+	if (found->disk[0] == NULL || found->disk[1] == NULL)
+		done(arg, -ENOMEM);
+	else
+		read_header(found);
+}
+
+void
+checkpoint_found_fini(struct checkpoint_found *found)
+{
+	for (int i = 0; i < 2; i++) {
+		tarn_iobuf_put(found->disk[i]);
+		found->disk[i] = NULL;
+	}
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "lib/cache/fan.h"
+#include "lib/cache/internal.h"
+#include "lib/cache/scan.h"
+
+/*
+ * Recovery of a shard after an unclean stop; see doc/cache-design.md, Recovery. On the shard's
+ * reactor, before it takes requests. Writes nothing.
+ */
+#define RECOVER_HEADERS 32 /* read at a time */
+#define RECOVER_SCANS 4
+
+/* A segment's header as it was found, by place. */
+struct found_segment {
+	uint64_t sequence; /* 0: no header, or not of this life of the cache */
+	uint64_t epoch, previous;
+	uint32_t previous_end;
+	uint32_t seed;
+	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */
+};
+
+/* A segment of the chain. */
+struct chain_link {
+	uint64_t sequence;
+	uint32_t end; /* as its successor says; UINT32_MAX: there is none */
+	bool broken;  /* it does not go on from the one before: what was between is damaged */
+};
+
+struct found_ban {
+	uint64_t sequence, position; /* units */
+	uint32_t place, length, crc32c;
+};
+
+struct recovery;
+
+struct header_read {
+	struct tarn_io io;
+	struct recovery *recovery;
+	struct disk_segment *disk;
+	uint32_t number; /* of the segment */
+};
+
+struct recovery {
+	struct shard *shard;
+	struct fan_slot *slot;
+	const struct disk_checkpoint *checkpoint; /* NULL: none */
+	uint32_t checkpoint_area;
+
+	/* Headers. */
+	struct found_segment *found;
+	struct header_read reads[RECOVER_HEADERS];
+	uint32_t next_header, header_pending;
+	uint64_t max_sequence, tail, durable, time_s;
+	uint64_t gap_start, gap_end;
+
+	/* The chain, and its scans. */
+	struct chain_link *chain;
+	uint32_t chain_count, first; /* first: to be scanned */
+	struct scan scans[RECOVER_SCANS];
+	bool scan_done[RECOVER_SCANS];
+	uint32_t next_scan, next_apply, scan_pending;
+	bool log_ended, feeding;
+	uint64_t from; /* sequence: replay begins there; 0: at the tail */
+	int status;
+
+	/* What came of it. */
+	struct found_ban *bans;
+	uint32_t ban_count, ban_max, next_ban;
+	struct tarn_io ban_io;
+	uint8_t *ban_buf;
+	uint64_t damage;  /* units: what is before may be older than what was lost; 0: none */
+	uint64_t last;	  /* sequence of the last segment that belongs to the log */
+	uint32_t last_end;
+	uint64_t batch_number;
+	uint64_t damaged_count, entry_count, lost_count;
+	bool checkpoint_used, checkpoint_damaged;
+};
+
+/** Begin; fan_answer(slot) when done. checkpoint may be NULL, and outlives the recovery. */
+void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint, uint32_t area);
+
+/* chain.c */
+/** \return 0 or -ENOMEM: the chain, from the tail on, as the headers tell it. */
+int chain_build(struct recovery *recovery);
+
+/* replay.c */
+/** Apply the entries of a segment of the chain, in order. */
+void replay_segment(struct recovery *recovery, const struct scan *scan);
+/** A ban's payload has been read, or could not be. */
+void replay_ban(struct recovery *recovery, const struct found_ban *ban, const void *payload);
+/** All is applied: drop what lies before the tail, and set up the shard's log. */
+void replay_finish(struct recovery *recovery);
+
+/* checkpoint_load.c */
+/**
+ * Fill the shard's index and bans from a checkpoint. Slots of segments that are not the ones they
+ * were any more are left out; with `clean`, the image is the index, and the segments come from it
+ * too. done(arg, 0), -EBADMSG (damaged: the index is empty again), -EIO or -ENOMEM.
+ */
+void checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, uint32_t area,
+		     bool clean, tarn_io_cb done, void *arg);
