@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "lib/cache/internal.h"
+#include "tarn/bdev_opts.h"
+#include "test/unit/common/ut.h"
+
+/*
+ * A cache on an error bdev on a ram bdev, with two reactors turned by hand on one thread and the
+ * fake clock. What is on the ram bdev outlives the cache: a crash is to forget the cache, and open
+ * it again.
+ */
+#define STAGE_BYTES (24u * 1024 * 1024)
+#define STAGE_WALL_S 1000000 /* Unix time at the start */
+
+struct stage {
+	struct tarn_cache *cache;
+	struct tarn_reason reason; /* of the last create */
+	struct tarn_cache_env env;
+	struct tarn_cache_opts opts;
+	uint64_t device_bytes;
+};
+extern struct stage stage;
+
+void stage_setup(void);
+void stage_teardown(void);
+/** Give the device this size; before the first stage_open(). */
+void stage_device(uint64_t bytes);
+/** \return what tarn_cache_create() came to. */
+int stage_open(void);
+/** Open, which must succeed. */
+void stage_start(void);
+/** A clean stop. \return its status. */
+int stage_stop(void);
+/**
+ * The process dies: what is on the device at this moment is what the next start finds. Nothing of
+ * the cache that was is used again.
+ */
+void stage_crash(void);
+void stage_turns(uint32_t count);
+/** Let time go by. */
+void stage_time(uint64_t seconds);
+/** Inject errors. */
+void stage_inject(int op, enum tarn_error_type type, uint64_t count, uint64_t skip_count);
+void stage_clear(void);
+/** Read or change a block of the device behind the cache's back. */
+void stage_raw(enum tarn_io_op op, void *buf, uint64_t offset_bytes, uint64_t length_bytes);
+/** The device's contents, copied; the caller's to free. */
+uint8_t *stage_image(void);
+void stage_set_image(const uint8_t *image);
+
+/* --- Objects, one at a time, waited for. \return the status. --- */
+
+int stage_store(const char *key, const void *value, uint64_t bytes);
+int stage_store_opts(const char *key, const void *value, uint64_t bytes, uint32_t flags,
+		     int64_t ttl_s);
+/** Into a buffer of the stage's: see stage_value. */
+int stage_lookup(const char *key);
+int stage_lookup_range(const char *key, uint64_t offset, uint64_t bytes);
+int stage_remove(const char *key);
+int stage_touch(const char *key, int64_t ttl_s);
+int stage_exists(const char *key);
+int stage_flush(void);
+int stage_checkpoint(void);
+int stage_purge(const char *prefix);
+extern uint8_t *stage_value;
+extern struct tarn_cache_op stage_op; /* of the last lookup */
+/** Fill with what depends on key and version, and compare. */
+void stage_fill(void *buf, uint64_t bytes, uint32_t key, uint32_t version);
+bool stage_same(const void *buf, uint64_t bytes, uint32_t key, uint32_t version);
+
+/* --- Many at a time --- */
+
+/** Store objects "k0" … of `bytes` each, with so many in flight. All must succeed. */
+void stage_store_many(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version,
+		      uint32_t depth);
+
+/* --- Blocks of volume 1 --- */
+
+int stage_block(enum tarn_cache_block_kind kind, uint32_t flags, uint64_t first, uint32_t count,
+		uint32_t version);
+extern struct tarn_cache_block_req stage_req; /* of the last one */
+/** \return whether block n of the last lookup has this version. */
+bool stage_block_is(uint32_t n, uint32_t version);
+
+void stage_stats(struct tarn_cache_stats *stats);
