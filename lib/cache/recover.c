@@ -415,6 +415,10 @@ recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint, u
 		fan_answer(slot, -ENOMEM);
 		return;
 	}
+	/* A checkpoint of a clean stop may have been whole for this shard, and not for others. */
+	index_clear(&shard->index);
+	ban_retire(&shard->bans, UINT64_MAX);
+	memset(shard->segments, 0, shard->segment_count * sizeof(*shard->segments));
 	recovery->shard = shard;
 	recovery->slot = slot;
 	recovery->checkpoint = checkpoint;

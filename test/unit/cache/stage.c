@@ -6,6 +6,7 @@
 
 #include "tarn/bdev_opts.h"
 #include "tarn/env.h"
+#include "test/unit/cache/volatile.h"
 
 #define MAX_TURNS 200000
 #define VALUE_MAX (20u * 1024 * 1024)
@@ -15,9 +16,7 @@ uint8_t *stage_value;
 struct tarn_cache_op stage_op;
 struct tarn_cache_block_req stage_req;
 
-static struct tarn_bdev *ram, *error;
-static struct tarn_bdev_desc *raw_desc;
-static struct tarn_channel *raw_channel;
+static struct tarn_bdev *base, *error;
 static uint8_t *block_buf;
 
 /* --- The stage --- */
@@ -50,13 +49,11 @@ stage_time(uint64_t seconds)
 void
 stage_device(uint64_t bytes)
 {
-	struct tarn_bdev_ram_opts ram_opts = { .size_bytes = bytes };
-	struct tarn_bdev_error_opts error_opts = { .base_name = "ram" };
+	struct tarn_bdev_error_opts error_opts = { .base_name = "base" };
+	struct tarn_bdev_common_opts opts = { 0 };
 
-	stage.device_bytes = bytes;
-	CU_ASSERT_FATAL(tarn_bdev_create("ram", "ram", &ram_opts, &ram, NULL) == 0);
-	CU_ASSERT_FATAL(tarn_bdev_open("ram", false, NULL, NULL, &raw_desc) == 0);
-	CU_ASSERT_FATAL(tarn_channel_get(raw_desc, &raw_channel) == 0);
+	stage.device_bytes = volatile_disk.size_bytes = bytes;
+	CU_ASSERT_FATAL(tarn_bdev_create("volatile", "base", &opts, &base, NULL) == 0);
 	CU_ASSERT_FATAL(tarn_bdev_create("error", "disk", &error_opts, &error, NULL) == 0);
 }
 
@@ -92,20 +89,13 @@ stage_teardown(void)
 		stage_clear();
 		stage_stop();
 	}
-	if (raw_channel != NULL)
-		tarn_channel_put(raw_channel);
-	if (raw_desc != NULL)
-		tarn_bdev_close(raw_desc);
-	raw_channel = NULL;
-	raw_desc = NULL;
-	stage_turns(5);
 	if (error != NULL)
 		tarn_bdev_delete(error, true, NULL, NULL);
 	stage_turns(20);
-	if (ram != NULL)
-		tarn_bdev_delete(ram, true, NULL, NULL);
+	if (base != NULL)
+		tarn_bdev_delete(base, true, NULL, NULL);
 	stage_turns(20);
-	error = ram = NULL;
+	error = base = NULL;
 	CU_ASSERT(tarn_bdev_next(NULL) == NULL);
 	tarn_iobuf_put(block_buf);
 	free(stage_value);
@@ -135,7 +125,7 @@ stage_open(void)
 {
 	struct outcome outcome = { 0 };
 
-	if (ram == NULL)
+	if (base == NULL)
 		stage_device(STAGE_BYTES);
 	tarn_cache_create(&stage.opts, created, &outcome);
 	CU_ASSERT(!outcome.done);
@@ -170,68 +160,49 @@ stage_stop(void)
 	return outcome.status;
 }
 
-uint8_t *
-stage_image(void)
-{
-	uint8_t *image = malloc(stage.device_bytes);
-
-	stage_raw(TARN_IO_READ, image, 0, stage.device_bytes);
-	return image;
-}
-
-static void
-raw_through(struct tarn_channel *channel, enum tarn_io_op op, void *buf, uint64_t offset_bytes,
-	    uint64_t length_bytes)
-{
-	struct outcome outcome = { 0 };
-	struct tarn_io io = { 0 };
-
-	if (op == TARN_IO_READ)
-		tarn_bdev_read(channel, &io, buf, length_bytes, offset_bytes, 0, outcome_done,
-			       &outcome);
-	else
-		tarn_bdev_write(channel, &io, buf, length_bytes, offset_bytes, 0, outcome_done,
-				&outcome);
-	turn_until(&outcome.done);
-	CU_ASSERT_FATAL(outcome.status == 0);
-}
-
 void
 stage_raw(enum tarn_io_op op, void *buf, uint64_t offset_bytes, uint64_t length_bytes)
 {
-	struct tarn_bdev_desc *desc = NULL;
-	struct tarn_channel *channel = NULL;
-
 	if (op == TARN_IO_READ) {
-		raw_through(raw_channel, op, buf, offset_bytes, length_bytes);
+		memcpy(buf, volatile_disk.data + offset_bytes, length_bytes);
 		return;
 	}
-	/* Only between two lives of the cache: it is then nobody's. */
-	CU_ASSERT_FATAL(stage.cache == NULL);
-	CU_ASSERT_FATAL(tarn_bdev_open("disk", true, NULL, NULL, &desc) == 0);
-	CU_ASSERT_FATAL(tarn_channel_get(desc, &channel) == 0);
-	raw_through(channel, op, buf, offset_bytes, length_bytes);
-	tarn_channel_put(channel);
-	tarn_bdev_close(desc);
-	stage_turns(3);
-}
-
-void
-stage_set_image(const uint8_t *image)
-{
-	stage_raw(TARN_IO_WRITE, (void *)(uintptr_t)image, 0, stage.device_bytes);
+	memcpy(volatile_disk.data + offset_bytes, buf, length_bytes);
+	memcpy(volatile_disk.flushed + offset_bytes, buf, length_bytes);
 }
 
 /* The cache is stopped, so that nothing leaks, and the device is put back to what it was. */
+static void
+crash(bool power, uint64_t seed)
+{
+	uint64_t bytes = volatile_disk.size_bytes;
+	uint8_t *data = malloc(bytes), *flushed = malloc(bytes);
+
+	memcpy(data, volatile_disk.data, bytes);
+	memcpy(flushed, volatile_disk.flushed, bytes);
+	stage_clear();
+	stage_stop();
+	if (power) {
+		volatile_lose(data, flushed, seed);
+		memcpy(flushed, data, bytes);
+		stage.env.boot_id[0]++;
+	}
+	memcpy(volatile_disk.data, data, bytes);
+	memcpy(volatile_disk.flushed, flushed, bytes);
+	free(data);
+	free(flushed);
+}
+
 void
 stage_crash(void)
 {
-	uint8_t *image = stage_image();
+	crash(false, 0);
+}
 
-	stage_clear();
-	stage_stop();
-	stage_set_image(image);
-	free(image);
+void
+stage_power_loss(uint64_t seed)
+{
+	crash(true, seed);
 }
 
 void
@@ -365,6 +336,36 @@ stage_purge(const char *prefix)
 	struct outcome outcome = { 0 };
 
 	tarn_cache_purge(stage.cache, prefix, (uint32_t)strlen(prefix), outcome_done, &outcome);
+	turn_until(&outcome.done);
+	return outcome.status;
+}
+
+int
+stage_volume_set(const uint8_t uuid[16], uint64_t generation)
+{
+	struct outcome outcome = { 0 };
+
+	tarn_cache_volume_set(stage.cache, uuid, generation, NULL, outcome_done, &outcome);
+	turn_until(&outcome.done);
+	return outcome.status;
+}
+
+int
+stage_volume_forget(const uint8_t uuid[16])
+{
+	struct outcome outcome = { 0 };
+
+	tarn_cache_volume_forget(stage.cache, uuid, outcome_done, &outcome);
+	turn_until(&outcome.done);
+	return outcome.status;
+}
+
+int
+stage_ban(uint64_t first, uint64_t count)
+{
+	struct outcome outcome = { 0 };
+
+	tarn_cache_block_ban(stage.cache, 1, first, count, outcome_done, &outcome);
 	turn_until(&outcome.done);
 	return outcome.status;
 }

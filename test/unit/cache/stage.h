@@ -5,9 +5,9 @@
 #include "test/unit/common/ut.h"
 
 /*
- * A cache on an error bdev on a ram bdev, with two reactors turned by hand on one thread and the
- * fake clock. What is on the ram bdev outlives the cache: a crash is to forget the cache, and open
- * it again.
+ * A cache on an error bdev on one with a volatile write cache, with two reactors turned by hand on
+ * one thread and the fake clock. What is on the device outlives the cache: a crash is to forget the
+ * cache, and open it again.
  */
 #define STAGE_BYTES (24u * 1024 * 1024)
 #define STAGE_WALL_S 1000000 /* Unix time at the start */
@@ -36,17 +36,16 @@ int stage_stop(void);
  * the cache that was is used again.
  */
 void stage_crash(void);
+/** The same for the machine: sectors that were not flushed are there or not, by the seed. */
+void stage_power_loss(uint64_t seed);
 void stage_turns(uint32_t count);
 /** Let time go by. */
 void stage_time(uint64_t seconds);
 /** Inject errors. */
 void stage_inject(int op, enum tarn_error_type type, uint64_t count, uint64_t skip_count);
 void stage_clear(void);
-/** Read or change a block of the device behind the cache's back. */
+/** Read or change what is on the device behind the cache's back. */
 void stage_raw(enum tarn_io_op op, void *buf, uint64_t offset_bytes, uint64_t length_bytes);
-/** The device's contents, copied; the caller's to free. */
-uint8_t *stage_image(void);
-void stage_set_image(const uint8_t *image);
 
 /* --- Objects, one at a time, waited for. \return the status. --- */
 
@@ -62,6 +61,10 @@ int stage_exists(const char *key);
 int stage_flush(void);
 int stage_checkpoint(void);
 int stage_purge(const char *prefix);
+int stage_volume_set(const uint8_t uuid[16], uint64_t generation);
+int stage_volume_forget(const uint8_t uuid[16]);
+/** Ban blocks of volume 1. */
+int stage_ban(uint64_t first, uint64_t count);
 extern uint8_t *stage_value;
 extern struct tarn_cache_op stage_op; /* of the last lookup */
 /** Fill with what depends on key and version, and compare. */

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/unit/cache/stage.h"
+
+static uint32_t
+count_found(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = first; i < first + count; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%u", i);
+		if (stage_lookup(key) != 0)
+			continue;
+		CU_ASSERT(stage_op.value_bytes == bytes && stage_same(stage_value, bytes, i, version));
+		found++;
+	}
+	return found;
+}
+
+static struct tarn_cache_info
+info(void)
+{
+	struct tarn_cache_info ret;
+
+	tarn_cache_get_info(stage.cache, &ret);
+	return ret;
+}
+
+static void
+test_a_clean_stop_and_start_brings_everything_back(void)
+{
+	stage_start();
+	CU_ASSERT(info().formatted);
+	stage_store_many(0, 500, 1000, 1, 16);
+	CU_ASSERT(stage_purge("k49") == 0);
+	CU_ASSERT(stage_stop() == 0);
+	stage_start();
+	CU_ASSERT(info().clean_start && !info().formatted && !info().checkpoint_damaged);
+	CU_ASSERT(count_found(0, 490, 1000, 1) == 489);
+	CU_ASSERT(stage_lookup("k49") == -ENOENT && stage_lookup("k495") == -ENOENT);
+	CU_ASSERT(stage_store("new", "v", 1) == 0 && stage_lookup("new") == 0);
+}
+
+static void
+test_all_that_was_acknowledged_is_there_after_a_process_crash(void)
+{
+	stage_start();
+	stage_store_many(0, 1000, 1000, 1, 32);
+	stage_store_many(100, 50, 1000, 2, 8);
+	CU_ASSERT(stage_remove("k7") == 0);
+	stage_crash();
+	stage_start();
+	CU_ASSERT(!info().clean_start && info().same_boot && !info().checkpoint_used);
+	CU_ASSERT(info().damaged_segments == 0);
+	CU_ASSERT(count_found(0, 7, 1000, 1) == 7 && count_found(8, 92, 1000, 1) == 92);
+	CU_ASSERT(count_found(100, 50, 1000, 2) == 50);
+	CU_ASSERT(count_found(150, 850, 1000, 1) == 850);
+	CU_ASSERT(stage_lookup("k7") == -ENOENT);
+}
+
+static void
+test_a_crash_after_a_crash_finds_both_lives(void)
+{
+	stage_start();
+	for (uint32_t life = 0; life < 6; life++) {
+		stage_store_many(life * 50, 50, 2000, 1, 8);
+		stage_crash();
+		stage_start();
+		CU_ASSERT(count_found(0, (life + 1) * 50, 2000, 1) == (life + 1) * 50);
+	}
+}
+
+static void
+test_a_crash_after_a_clean_start_replays_over_its_checkpoint(void)
+{
+	stage_start();
+	stage_store_many(0, 300, 1000, 1, 16);
+	CU_ASSERT(stage_stop() == 0);
+	stage_start();
+	stage_store_many(100, 100, 1000, 2, 16);
+	CU_ASSERT(stage_remove("k0") == 0);
+	stage_crash();
+	stage_start();
+	CU_ASSERT(info().checkpoint_used && !info().clean_start);
+	CU_ASSERT(stage_lookup("k0") == -ENOENT);
+	CU_ASSERT(count_found(1, 99, 1000, 1) == 99 && count_found(100, 100, 1000, 2) == 100);
+	CU_ASSERT(count_found(200, 100, 1000, 1) == 100);
+}
+
+static void
+test_a_running_checkpoint_is_where_recovery_begins(void)
+{
+	stage_start();
+	stage_store_many(0, 300, 1000, 1, 16);
+	CU_ASSERT(stage_purge("k29") == 0);
+	CU_ASSERT(stage_checkpoint() == 0);
+	stage_store_many(300, 100, 1000, 1, 16);
+	stage_crash();
+	stage_start();
+	CU_ASSERT(info().checkpoint_used);
+	CU_ASSERT(count_found(0, 29, 1000, 1) == 29 && count_found(300, 100, 1000, 1) == 100);
+	CU_ASSERT(stage_lookup("k29") == -ENOENT && stage_lookup("k299") == -ENOENT);
+}
+
+static void
+test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told(void)
+{
+	uint8_t block[4096];
+	uint64_t at[2];
+
+	stage_start();
+	stage_store_many(0, 300, 1000, 1, 16);
+	for (int i = 0; i < 2; i++)
+		at[i] = stage.cache->super->checkpoint_offset[i] + 3 * 4096;
+	CU_ASSERT(stage_stop() == 0);
+	/* A block of the first index chunk of each area. */
+	memset(block, 0x5a, sizeof(block));
+	for (int i = 0; i < 2; i++)
+		stage_raw(TARN_IO_WRITE, block, at[i], sizeof(block));
+	stage_start();
+	CU_ASSERT(info().checkpoint_damaged && !info().clean_start && !info().checkpoint_used);
+	CU_ASSERT(count_found(0, 300, 1000, 1) == 300);
+}
+
+static void
+test_expiry_holds_across_a_crash_and_a_clock_that_was_set_back(void)
+{
+	stage_start();
+	CU_ASSERT(stage_store_opts("k", "v", 1, 0, 100) == 0);
+	stage_time(101);
+	CU_ASSERT(stage_store("later", "v", 1) == 0); /* the time is in its batch */
+	stage_crash();
+	stage.env.wall_time_s = STAGE_WALL_S - 500;
+	stage_start();
+	CU_ASSERT(stage_lookup("k") == -ENOENT);
+	CU_ASSERT(stage_lookup("later") == 0);
+	CU_ASSERT(cache_now_s(stage.cache) >= STAGE_WALL_S + 101);
+}
+
+static void
+test_volumes_keep_their_ids_and_generations(void)
+{
+	static const uint8_t one[16] = { 1 }, two[16] = { 2 };
+	struct tarn_cache_volume volume;
+
+	stage_start();
+	CU_ASSERT(stage_volume_set(one, 5) == 0 && stage_volume_set(two, 6) == 0);
+	CU_ASSERT(tarn_cache_volume_get(stage.cache, two, &volume) == 0);
+	CU_ASSERT(volume.id == 2 && volume.generation == 6);
+	CU_ASSERT(stage_volume_set(one, 7) == 0);
+	stage_crash();
+	stage_start();
+	CU_ASSERT(tarn_cache_volume_get(stage.cache, one, &volume) == 0);
+	CU_ASSERT(volume.id == 1 && volume.generation == 7);
+	CU_ASSERT(stage_volume_forget(one) == 0 && stage_volume_forget(one) == -ENOENT);
+	CU_ASSERT(stage_volume_set(one, 0) == 0);
+	CU_ASSERT(tarn_cache_volume_get(stage.cache, one, &volume) == 0 && volume.id == 3);
+}
+
+/* --- What is refused --- */
+
+static void
+test_what_is_not_a_cache_is_not_formatted_without_force(void)
+{
+	uint8_t block[4096];
+
+	stage_device(STAGE_BYTES);
+	memset(block, 0, sizeof(block));
+	block[1080] = 0x53; /* as ext4 has */
+	stage_raw(TARN_IO_WRITE, block, 0, sizeof(block));
+	CU_ASSERT(stage_open() == -EEXIST && strstr(stage.reason.text, "force") != NULL);
+	stage.opts.force = true;
+	CU_ASSERT(stage_open() == 0 && info().formatted);
+}
+
+static void
+flip(uint64_t at)
+{
+	uint8_t block[4096];
+
+	stage_raw(TARN_IO_READ, block, at, sizeof(block));
+	block[40] ^= 1;
+	stage_raw(TARN_IO_WRITE, block, at, sizeof(block));
+}
+
+static void
+test_one_damaged_superblock_is_enough_and_two_are_refused(void)
+{
+	stage_start();
+	CU_ASSERT(stage_store("k", "v", 1) == 0);
+	CU_ASSERT(stage_stop() == 0);
+	flip(0);
+	stage_start();
+	CU_ASSERT(stage_lookup("k") == 0);
+	CU_ASSERT(stage_stop() == 0);
+	flip(4096);
+	stage_start();
+	CU_ASSERT(stage_lookup("k") == 0);
+	CU_ASSERT(stage_stop() == 0);
+	flip(0);
+	flip(4096);
+	CU_ASSERT(stage_open() == -EUCLEAN);
+}
+
+static void
+test_a_newer_version_another_uuid_and_other_geometry_are_refused(void)
+{
+	struct disk_super *super = malloc(4096);
+	uint64_t crc_at = offsetof(struct disk_head, crc32c);
+	uint32_t zero = 0;
+
+	stage_start();
+	CU_ASSERT(stage_stop() == 0);
+	stage.opts.uuid = "00000000-0000-4000-8000-000000000000";
+	CU_ASSERT(stage_open() == -ENOTUNIQ);
+	stage.opts.uuid = NULL;
+	stage.opts.shard_count = 3;
+	CU_ASSERT(stage_open() == -EINVAL && strstr(stage.reason.text, "shard_count") != NULL);
+	stage.opts.shard_count = 0;
+	CU_ASSERT(stage_open() == 0 && stage_stop() == 0);
+	stage_raw(TARN_IO_READ, super, 0, 4096);
+	super->head.version = DISK_VERSION + 1;
+	super->head.crc32c = tarn_crc32c(0, super, crc_at);
+	super->head.crc32c = tarn_crc32c(super->head.crc32c, &zero, 4);
+	super->head.crc32c =
+	    tarn_crc32c(super->head.crc32c, (uint8_t *)super + 16, 4096 - 16);
+	stage_raw(TARN_IO_WRITE, super, 0, 4096);
+	CU_ASSERT(stage_open() == -EPROTONOSUPPORT);
+	free(super);
+}
+
+static void
+test_a_device_that_is_too_small_is_refused_with_a_reason(void)
+{
+	stage_device(1u << 20);
+	CU_ASSERT(stage_open() == -ENOSPC && strstr(stage.reason.text, "too few") != NULL);
+}
+
+/* --- Power loss --- */
+
+/* What a key may have after power loss: 0 unknown, otherwise a version. */
+static bool
+allowed(uint32_t key, uint32_t flushed_version, uint32_t last_version)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "k%u", key);
+	if (stage_lookup(name) != 0)
+		return true; /* a clean entry may be dropped; checked where it was flushed */
+	for (uint32_t version = flushed_version; version <= last_version; version++)
+		if (stage_same(stage_value, stage_op.value_bytes, key, version))
+			return true;
+	return false;
+}
+
+static void
+power_loss(uint64_t seed)
+{
+	stage_start();
+	stage_store_many(0, 200, 3000, 1, 32);
+	CU_ASSERT(stage_flush() == 0);
+	stage_store_many(0, 150, 3000, 2, 16);
+	stage_store_many(50, 100, 3000, 3, 16);
+	stage_power_loss(seed);
+	stage_start();
+	CU_ASSERT(!info().same_boot && info().damaged_segments == 0);
+	CU_ASSERT(count_found(150, 50, 3000, 1) == 50); /* flushed, and not written since */
+	for (uint32_t key = 0; key < 150; key++)
+		CU_ASSERT(allowed(key, 1, key < 50 ? 2 : 3));
+	/* It goes on, and loses power again. */
+	stage_store_many(500, 50, 3000, 1, 8);
+	CU_ASSERT(stage_flush() == 0);
+	stage_store_many(600, 50, 3000, 1, 8);
+	stage_power_loss(seed + 1000);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 0);
+	CU_ASSERT(count_found(500, 50, 3000, 1) == 50 && count_found(150, 50, 3000, 1) == 50);
+	CU_ASSERT(stage_stop() == 0);
+	stage.opts.force = true; /* format anew for the next seed */
+	stage_start();
+	CU_ASSERT(stage_stop() == 0);
+	stage.opts.force = false;
+}
+
+static void
+test_power_loss_keeps_what_was_flushed_and_no_mixture(void)
+{
+	for (uint64_t seed = 1; seed <= 12; seed++)
+		power_loss(seed);
+}
+
+static void
+test_what_lies_behind_a_torn_batch_is_not_believed(void)
+{
+	struct disk_batch *batch = malloc(4096);
+	uint64_t offset, found = 0;
+
+	/* One shard, one store at a time: batches one behind the other. Damage the third. */
+	stage.opts.shard_count = 1;
+	stage_start();
+	for (uint32_t i = 0; i < 6; i++)
+		stage_store_many(i, 1, 3000, 1, 1);
+	offset = stage.cache->super->data_offset +
+		 1 * (uint64_t)stage.cache->segment_bytes; /* sequence 1 lies at place 1 */
+	stage_crash();
+	for (uint64_t block = 1; block < 20; block++) {
+		stage_raw(TARN_IO_READ, batch, offset + block * 4096, 4096);
+		if (batch->head.magic == DISK_BATCH_MAGIC && ++found == 3) {
+			memset(batch, 0x77, 512);
+			stage_raw(TARN_IO_WRITE, batch, offset + block * 4096, 4096);
+			break;
+		}
+	}
+	CU_ASSERT(found == 3);
+	stage_start();
+	CU_ASSERT(count_found(0, 6, 3000, 1) == 2);
+	stage_store_many(2, 1, 3000, 9, 1);
+	stage_crash();
+	stage_start();
+	/* What was behind the hole stays gone, also when the log has gone on. */
+	CU_ASSERT(count_found(0, 2, 3000, 1) == 2 && count_found(2, 1, 3000, 9) == 1);
+	CU_ASSERT(count_found(3, 3, 3000, 1) == 0);
+	free(batch);
+}
+
+UT_SUITE(cache_recovery, stage_setup, stage_teardown,
+	 UT_CASE(test_a_clean_stop_and_start_brings_everything_back),
+	 UT_CASE(test_all_that_was_acknowledged_is_there_after_a_process_crash),
+	 UT_CASE(test_a_crash_after_a_crash_finds_both_lives),
+	 UT_CASE(test_a_crash_after_a_clean_start_replays_over_its_checkpoint),
+	 UT_CASE(test_a_running_checkpoint_is_where_recovery_begins),
+	 UT_CASE(test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told),
+	 UT_CASE(test_expiry_holds_across_a_crash_and_a_clock_that_was_set_back),
+	 UT_CASE(test_volumes_keep_their_ids_and_generations),
+	 UT_CASE(test_what_is_not_a_cache_is_not_formatted_without_force),
+	 UT_CASE(test_one_damaged_superblock_is_enough_and_two_are_refused),
+	 UT_CASE(test_a_newer_version_another_uuid_and_other_geometry_are_refused),
+	 UT_CASE(test_a_device_that_is_too_small_is_refused_with_a_reason),
+	 UT_CASE(test_power_loss_keeps_what_was_flushed_and_no_mixture),
+	 UT_CASE(test_what_lies_behind_a_torn_batch_is_not_believed));

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include "tarn/bdev_driver.h"
+
+/*
+ * A driver with a volatile write cache, for one device: what was written and not flushed may be
+ * there after power loss, sector by sector, or not.
+ */
+#define VOLATILE_SECTOR 512
+
+struct volatile_disk {
+	uint64_t size_bytes; /* set before the device is created */
+	uint8_t *data;	     /* as reads see it */
+	uint8_t *flushed;    /* as it was at the last flush */
+	bool keep_flushed;   /* a flush completes and does nothing: to show that it is missed */
+};
+extern struct volatile_disk volatile_disk;
+
+void volatile_free(void);
+/** The power fails: each sector written since the last flush is kept or lost, by the seed. */
+void volatile_lose(uint8_t *data, const uint8_t *flushed, uint64_t seed);
