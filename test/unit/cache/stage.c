@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "test/unit/cache/stage.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,18 @@ stage_stop(void)
 	tarn_cache_stop(stage.cache, outcome_done, &outcome);
 	turn_until(&outcome.done);
 	stage.cache = NULL;
+	return outcome.status;
+}
+
+int
+stage_delete(bool force)
+{
+	struct outcome outcome = { 0 };
+
+	tarn_cache_delete(stage.cache, force, outcome_done, &outcome);
+	turn_until(&outcome.done);
+	if (outcome.status != -EBUSY)
+		stage.cache = NULL;
 	return outcome.status;
 }
 

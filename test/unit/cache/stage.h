@@ -31,6 +31,7 @@ int stage_open(void);
 void stage_start(void);
 /** A clean stop. \return its status. */
 int stage_stop(void);
+int stage_delete(bool force);
 /**
  * The process dies: what is on the device at this moment is what the next start finds. Nothing of
  * the cache that was is used again.
