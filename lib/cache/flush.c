@@ -9,7 +9,8 @@
  *
  * A failed flush leaves all shards in doubt: a device, or its file, may tell of an error once, to
  * whoever asks first. Each shard then has a gap, from its durable position to what it had appended;
- * until all that lives in there is appended again, no flush moves its durable position.
+ * until all that lives in there is appended again, no flush moves its durable position; and until a
+ * header that says so is durable, nobody hears of it.
  */
 #include <errno.h>
 
@@ -94,18 +95,50 @@ void
 flush_gap_closed(struct shard *shard)
 {
 	shard->gap_open = false;
+	shard->gap_unpublished = true;
+	shard->gap_waiter.position = 0;
 	if (!TAILQ_EMPTY(&shard->flush.waiters) || shard->committed > shard->durable)
 		flush_want(shard);
 }
 
 static void
+gap_published(struct log_waiter *waiter, int status)
+{
+	struct shard *shard = tarn_container_of(waiter, struct shard, gap_waiter);
+
+	(void)status; /* where it failed there is a gap again */
+	shard->gap_waiting = false;
+}
+
+/*
+ * Recovery passes over holes in a gap because a header says that the log is durable beyond it. So
+ * one that does is durable before anyone hears of success. \return whether it is.
+ */
+static bool
+publish_gap(struct shard *shard)
+{
+	if (shard->gap_waiter.position != 0 && shard->gap_waiter.position <= shard->durable) {
+		shard->gap_unpublished = false;
+		return true;
+	}
+	if (!shard->gap_waiting && log_bare_batch(shard) == 0) {
+		shard->gap_waiting = true;
+		log_wait(shard, &shard->gap_waiter, true, gap_published);
+	} else if (!shard->gap_waiting) {
+		flush_want(shard); /* no room now: once more */
+	}
+	return false;
+}
+
+static void
 succeeded(struct shard *shard)
 {
-	if (shard->flush.position > shard->durable) {
-		shard->durable = shard->flush.position;
-		shard->durable_tail = tarn_max_u64(shard->durable_tail, shard->flush.tail);
-	}
 	shard->counters.flush_count++;
+	if (shard->flush.position > shard->durable)
+		shard->durable = shard->flush.position;
+	if (tarn_unlikely(shard->gap_unpublished) && !publish_gap(shard))
+		return;
+	shard->durable_tail = tarn_max_u64(shard->durable_tail, shard->flush.tail);
 	reclaim_durable(shard);
 	tell_waiters(shard, shard->durable, 0);
 }
@@ -127,7 +160,9 @@ open_gap(struct shard *shard)
 	if (shard->segment_is_open)
 		segment_seal(shard);
 	end = shard_position(shard, shard->head + 1, 0);
-	shard->gap_start = shard->durable;
+	if (!shard->gap_unpublished)
+		shard->gap_start = shard->durable;
+	shard->gap_unpublished = false;
 	shard->gap_end = end;
 	shard->gap_open = true;
 	reclaim_gap(shard);

@@ -85,7 +85,10 @@ struct shard {
 	uint64_t committed_tail;
 	uint64_t gap_start, gap_end; /* what a failed flush left unsure; equal: nothing */
 	bool gap_open;		     /* not written again yet: no flush is believed */
-	uint32_t flush_failures;     /* in a row */
+	bool gap_unpublished;	     /* no durable header says yet that the log goes on behind it */
+	bool gap_waiting;
+	struct log_waiter gap_waiter;
+	uint32_t flush_failures; /* in a row */
 
 	/* The log. */
 	struct log_items items; /* on their way, or waiting for those before them */

@@ -117,6 +117,8 @@ created(void *arg, int status, struct tarn_cache *cache, const struct tarn_reaso
 	struct outcome *outcome = arg;
 
 	stage.cache = cache;
+	if (cache != NULL)
+		stage.data_offset = cache->super->data_offset;
 	stage.reason = *reason;
 	*outcome = (struct outcome){ true, status };
 }

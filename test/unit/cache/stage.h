@@ -17,7 +17,7 @@ struct stage {
 	struct tarn_reason reason; /* of the last create */
 	struct tarn_cache_env env;
 	struct tarn_cache_opts opts;
-	uint64_t device_bytes;
+	uint64_t device_bytes, data_offset;
 };
 extern struct stage stage;
 
