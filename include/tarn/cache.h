@@ -43,10 +43,10 @@ struct tarn_cache_opts {
 	uint32_t segment_bytes;	       /* a power of two, 128 KiB to 16 MiB */
 	uint32_t expected_entry_bytes; /* sizes the index; 64 to 4096; default 4096 */
 	/* Not of the format. */
-	const char *uuid;	       /* text form; not NULL: only this cache may be there */
-	uint64_t max_object_bytes;     /* 0: what a segment holds */
-	int64_t default_ttl_s;	       /* 0: objects do not expire */
-	uint32_t checkpoint_interval_s; /* 0: only at a clean stop */
+	const char *uuid;		  /* text form; not NULL: only this cache may be there */
+	uint64_t max_object_bytes;	  /* 0: what a segment holds */
+	int64_t default_ttl_s;		  /* 0: objects do not expire */
+	uint32_t checkpoint_interval_s;	  /* 0: only at a clean stop */
 	const struct tarn_cache_env *env; /* NULL: the machine's; copied */
 };
 
@@ -128,7 +128,7 @@ enum tarn_cache_op_kind {
 #define TARN_CACHE_DURABLE 0x8	  /* store, remove, touch: completes when it survives power loss */
 #define TARN_CACHE_EXPIRY_AT 0x10 /* ttl_s is Unix time, not seconds from now */
 
-#define TARN_CACHE_TTL_DEFAULT 0	/* the cache's default_ttl_s */
+#define TARN_CACHE_TTL_DEFAULT 0       /* the cache's default_ttl_s */
 #define TARN_CACHE_TTL_NEVER INT64_MAX /* anything beyond the year 2106 is never */
 
 struct tarn_cache_op;
@@ -151,8 +151,9 @@ struct tarn_cache_op {
 	uint64_t offset_bytes; /* lookup: of the value, from here on; only those blocks are read */
 	int64_t ttl_s;	       /* store, touch; negative is refused */
 	tarn_cache_op_cb cb;
-	void *arg;		      /* the caller's */
-	struct tarn_reactor *reactor; /* cb runs there; NULL: the calling reactor (no other thread) */
+	void *arg; /* the caller's */
+	struct tarn_reactor
+	    *reactor; /* cb runs there; NULL: the calling reactor (no other thread) */
 	/* The result. */
 	int status;
 	uint64_t value_bytes;  /* of the whole value */

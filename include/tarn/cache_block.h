@@ -17,8 +17,8 @@
  */
 #define TARN_CACHE_BLOCK_BYTES 4096
 #define TARN_CACHE_EXTENT_BLOCKS 256
-#define TARN_CACHE_VOLUME_MAX 60    /* registered at a time */
-#define TARN_CACHE_BLOCK_BITS 40    /* of a block number */
+#define TARN_CACHE_VOLUME_MAX 60 /* registered at a time */
+#define TARN_CACHE_BLOCK_BITS 40 /* of a block number */
 #define TARN_CACHE_MAP_WORDS (TARN_CACHE_EXTENT_BLOCKS / 64)
 
 /* --- Volumes' identities. Control reactor. --- */
@@ -26,15 +26,15 @@
 struct tarn_cache_volume {
 	uint8_t uuid[16];
 	uint32_t id;	     /* 1 to 16383; never used twice in the life of the format */
-	uint64_t generation; /* the volume's own count of times that its core went its own way */
+	uint64_t generation; /* the volume's: how often its core went its own way */
 };
 
 /**
- * Find a volume's identity or make one, and set its generation. Durable, in the superblock, when cb
- * runs. ret (may be NULL) is written before cb. -ENOSPC: no place; -EIO.
+ * Find a volume's identity by volume->uuid or make one, and set its generation. Durable, in the
+ * superblock, when cb runs; volume->id is filled in before. -ENOSPC: no place; -EIO.
  */
-void tarn_cache_volume_set(struct tarn_cache *cache, const uint8_t uuid[16], uint64_t generation,
-			   struct tarn_cache_volume *ret, tarn_cache_cb cb, void *arg);
+void tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume,
+			   tarn_cache_cb cb, void *arg);
 /** Forget an identity, durably. Its blocks were banned before. -ENOENT, -EIO. */
 void tarn_cache_volume_forget(struct tarn_cache *cache, const uint8_t uuid[16], tarn_cache_cb cb,
 			      void *arg);
@@ -88,7 +88,7 @@ typedef void (*tarn_cache_block_cb)(struct tarn_cache_block_req *req);
 /* The caller's memory, zeroed once; the engine's from the call until cb starts. */
 struct tarn_cache_block_req {
 	struct tarn_cache *cache;
-	uint8_t kind;	 /* enum tarn_cache_block_kind */
+	uint8_t kind; /* enum tarn_cache_block_kind */
 	uint8_t flags;
 	uint16_t block_count; /* 1 to 256; first_block + block_count within one extent */
 	uint32_t volume_id;
@@ -110,12 +110,17 @@ struct tarn_cache_block_req {
  */
 void tarn_cache_block_submit(struct tarn_cache_block_req *req);
 
+struct tarn_cache_block_range {
+	uint32_t volume_id;
+	uint64_t first_block;
+	uint64_t block_count; /* UINT64_MAX: all from there on */
+};
 /**
- * Ban a range of a volume's blocks (block_count UINT64_MAX: all): none of them, clean or dirty, is
- * found once cb has status 0. One log entry for any length. Control reactor. -ENOSPC as purge.
+ * Ban a range of a volume's blocks: none of them, clean or dirty, is found once cb has status 0.
+ * One log entry for any length. Control reactor. -ENOSPC as purge; -EINVAL: no volume.
  */
-void tarn_cache_block_ban(struct tarn_cache *cache, uint32_t volume_id, uint64_t first_block,
-			  uint64_t block_count, tarn_cache_cb cb, void *arg);
+void tarn_cache_block_ban(struct tarn_cache *cache, const struct tarn_cache_block_range *range,
+			  tarn_cache_cb cb, void *arg);
 
 /* --- Reclaim and cleaning --- */
 
@@ -133,13 +138,17 @@ typedef void (*tarn_cache_clean_cb)(void *arg, const struct tarn_cache_dirty_blo
 void tarn_cache_set_clean_cb(struct tarn_cache *cache, tarn_cache_clean_cb fn, void *fn_arg,
 			     tarn_cache_cb cb, void *arg);
 
+struct tarn_cache_dirty_walk {
+	uint32_t volume_id; /* 0: of all */
+	tarn_cache_clean_cb fn;
+	void *fn_arg;
+};
 /**
- * Call fn on the shards' reactors, in turn, with all dirty blocks of a volume (0: of all), some at
- * a time and in no order; then cb. How a volume finds its dirty blocks after a start. Control
- * reactor.
+ * Call walk->fn on the shards' reactors, in turn, with all dirty blocks of a volume, some at a time
+ * and in no order; then cb. How a volume finds its dirty blocks after a start. Control reactor.
  */
-void tarn_cache_each_dirty(struct tarn_cache *cache, uint32_t volume_id, tarn_cache_clean_cb fn,
-			   void *fn_arg, tarn_cache_cb cb, void *arg);
+void tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_walk *walk,
+			   tarn_cache_cb cb, void *arg);
 /** Dirty blocks of all shards, a moment ago. Any thread. */
 uint64_t tarn_cache_dirty_count(const struct tarn_cache *cache);
 /** How many may be dirty: 70 % of what the shards hold. Any thread. */

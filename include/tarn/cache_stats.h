@@ -26,7 +26,7 @@ struct tarn_cache_info {
 	bool checkpoint_damaged; /* one was there and failed verification */
 	uint64_t recovery_us;
 	uint64_t recovered_entries;
-	uint64_t suspect_entries; /* dirty, but perhaps older than what was lost */
+	uint64_t suspect_entries;  /* dirty, but perhaps older than what was lost */
 	uint64_t damaged_segments; /* of old, flushed log */
 };
 /** Control reactor. */

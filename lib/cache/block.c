@@ -80,12 +80,10 @@ block_slot(struct block_op *op, uint32_t n)
 	const struct tarn_cache_block_req *user = block_user(op);
 	struct shard *shard = op->shard;
 	uint64_t block = user->first_block + n;
-	struct index_slot *slot =
-	    index_find(&shard->index, index_block_id(user->volume_id, block));
+	struct index_slot *slot = index_find(&shard->index, index_block_id(user->volume_id, block));
 
 	if (tarn_unlikely(slot != NULL && shard->bans.block_count != 0) &&
-	    ban_match_block(&shard->bans, user->volume_id, block,
-			    shard_slot_position(shard, slot)))
+	    ban_match_block(&shard->bans, user->volume_id, block, shard_slot_position(shard, slot)))
 		return NULL;
 	return slot;
 }

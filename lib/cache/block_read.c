@@ -82,10 +82,9 @@ blocks_read(struct log_read *log_read, int status)
 		uint32_t place = read->place + i;
 		uint32_t unit = place % shard->segment_blocks * DISK_BLOCK_UNITS;
 
-		if (tarn_likely(status == 0 &&
-				tarn_crc32c(format_seed(log_read->seed, unit),
-					    read->buf + (size_t)i * DISK_BLOCK,
-					    DISK_BLOCK) == read->crc32c[i]))
+		if (tarn_likely(status == 0 && tarn_crc32c(format_seed(log_read->seed, unit),
+							   read->buf + (size_t)i * DISK_BLOCK,
+							   DISK_BLOCK) == read->crc32c[i]))
 			shard->counters.hit_device++;
 		else
 			bad_block(op, read->first + i, place);
@@ -128,8 +127,7 @@ extend(struct block_op *op, struct block_read *read, uint64_t contiguous)
 		uint64_t ignored;
 
 		if (slot == NULL || slot->place != read->place + read->count ||
-		    (slot->id & INDEX_SUSPECT) != 0 ||
-		    slot->place % op->shard->segment_blocks == 0)
+		    (slot->id & INDEX_SUSPECT) != 0 || slot->place % op->shard->segment_blocks == 0)
 			return;
 		if (tarn_unlikely(log_ram(op->shard, slot->place) != NULL))
 			return;

@@ -51,9 +51,8 @@ newly_dirty(struct block_op *op)
 	uint32_t count = 0;
 
 	for (uint32_t n = 0; n < user->block_count; n++) {
-		const struct index_slot *slot =
-		    index_find(&op->shard->index,
-			       index_block_id(user->volume_id, user->first_block + n));
+		const struct index_slot *slot = index_find(
+		    &op->shard->index, index_block_id(user->volume_id, user->first_block + n));
 
 		count += slot == NULL || (slot->id & INDEX_DIRTY) == 0;
 	}
@@ -146,8 +145,7 @@ store_next(struct block_op *op)
 		shard->counters.fill_skipped_count++;
 	} else {
 		struct index_slot *slot = index_find(
-		    &shard->index,
-		    index_block_id(user->volume_id, user->first_block + op->next));
+		    &shard->index, index_block_id(user->volume_id, user->first_block + op->next));
 
 		status = put_block(op, slot, data_of_next(op), dirty);
 		if (status == 0) {

@@ -217,16 +217,16 @@ tarn_cache_purge(struct tarn_cache *cache, const void *prefix, uint32_t prefix_b
 }
 
 void
-tarn_cache_block_ban(struct tarn_cache *cache, uint32_t volume_id, uint64_t first_block,
-		     uint64_t block_count, tarn_cache_cb cb, void *arg)
+tarn_cache_block_ban(struct tarn_cache *cache, const struct tarn_cache_block_range *range,
+		     tarn_cache_cb cb, void *arg)
 {
 	struct whole *whole = whole_new(cache, cb, arg);
 
 	whole->rule.kind = DISK_BAN_BLOCKS;
-	whole->rule.volume = volume_id;
-	whole->rule.from = first_block;
-	whole->rule.count = block_count;
-	whole_start(whole, volume_id != 0 ? 0 : -EINVAL, ban_shard);
+	whole->rule.volume = range->volume_id;
+	whole->rule.from = range->first_block;
+	whole->rule.count = range->block_count;
+	whole_start(whole, range->volume_id != 0 ? 0 : -EINVAL, ban_shard);
 }
 
 /* --- Cleaning --- */

@@ -142,8 +142,7 @@ chunks_written(struct part *part)
 	part->disk.batch_number = shard->batch_number;
 	part->disk.entry_count = shard->index.entry_count;
 	if (shard->open_batch != NULL)
-		part->disk.end = shard_position(shard, shard->head,
-						shard->open_batch->block + 1);
+		part->disk.end = shard_position(shard, shard->head, shard->open_batch->block + 1);
 	else
 		part->disk.end = shard->segment_is_open
 				     ? shard_position(shard, shard->head, shard->cursor)
@@ -179,8 +178,7 @@ write_next(struct part *part)
 	uint8_t *data = (uint8_t *)(chunk + 1);
 	uint64_t offset;
 
-	while (part->kind < DISK_CHUNK_KIND_COUNT &&
-	       part->index == chunk_count(part, part->kind)) {
+	while (part->kind < DISK_CHUNK_KIND_COUNT && part->index == chunk_count(part, part->kind)) {
 		part->kind++;
 		part->index = 0;
 	}
@@ -248,8 +246,7 @@ header_written(void *arg, int status)
 	if (status != 0)
 		finish(checkpoint, status);
 	else
-		tarn_bdev_flush(checkpoint->cache->channel, &checkpoint->io, published,
-				checkpoint);
+		tarn_bdev_flush(checkpoint->cache->channel, &checkpoint->io, published, checkpoint);
 }
 
 static void
@@ -311,7 +308,7 @@ checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *ar
 	checkpoint->cache = cache;
 	checkpoint->clean = clean;
 	checkpoint->sequence = cache->checkpoint_sequence + 1;
-	checkpoint->area = checkpoint->sequence % 2;
+	checkpoint->area = checkpoint_area(checkpoint->sequence);
 	checkpoint->done = done;
 	checkpoint->arg = arg;
 	checkpoint->fan.cache = cache;

@@ -12,6 +12,13 @@
  */
 void checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *arg);
 
+/** Where a checkpoint lies: they take turns. */
+static inline uint32_t
+checkpoint_area(uint64_t sequence)
+{
+	return sequence % 2;
+}
+
 /* The headers of both areas, as they are on the device. */
 struct checkpoint_found {
 	struct tarn_cache *cache;

@@ -176,9 +176,8 @@ take(struct load *load, const struct chunk_read *read)
 	uint32_t seed = format_offset_seed(load->shard->cache->seed, read->offset);
 
 	if (format_chunk_verify(chunk, seed) != 0 ||
-	    chunk->sequence != load->checkpoint->sequence ||
-	    chunk->shard != load->shard->number || chunk->kind != read->kind ||
-	    chunk->index != read->index)
+	    chunk->sequence != load->checkpoint->sequence || chunk->shard != load->shard->number ||
+	    chunk->kind != read->kind || chunk->index != read->index)
 		return -EBADMSG;
 	if (chunk->kind == DISK_CHUNK_INDEX)
 		return take_index(load, chunk);
@@ -249,8 +248,8 @@ counts_agree(const struct shard *shard, const struct disk_checkpoint *checkpoint
 }
 
 void
-checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, uint32_t area,
-		bool clean, tarn_io_cb done, void *arg)
+checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, bool clean,
+		tarn_io_cb done, void *arg)
 {
 	struct load *load = calloc(1, sizeof(*load));
 
@@ -260,7 +259,7 @@ checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, u
 	}
 	load->shard = shard;
 	load->checkpoint = checkpoint;
-	load->area = area;
+	load->area = checkpoint_area(checkpoint->sequence);
 	load->clean = clean;
 	load->done = done;
 	load->arg = arg;
@@ -288,7 +287,7 @@ usable(const struct checkpoint_found *found, uint32_t area)
 
 	return format_checkpoint_verify(disk, format_offset_seed(cache->seed, offset)) == 0 &&
 	       memcmp(disk->uuid, cache->super->uuid, sizeof(disk->uuid)) == 0 &&
-	       disk->shard_count == cache->shard_count &&
+	       checkpoint_area(disk->sequence) == area && disk->shard_count == cache->shard_count &&
 	       disk->bucket_count == cache->super->bucket_count;
 }
 
@@ -299,8 +298,7 @@ header_read(void *arg, int status)
 	uint32_t area = found->next++;
 
 	if (status == 0 && usable(found, area) &&
-	    (found->best < 0 ||
-	     found->disk[area]->sequence > found->disk[found->best]->sequence))
+	    (found->best < 0 || found->disk[area]->sequence > found->disk[found->best]->sequence))
 		found->best = (int)area;
 	if (found->next < 2)
 		read_header(found);

@@ -12,12 +12,12 @@
 #define DISK_UNIT 16	/* bytes: the unit of places within a segment */
 #define DISK_BLOCK_UNITS (DISK_BLOCK / DISK_UNIT)
 
-#define DISK_SUPER_MAGIC UINT64_C(0x727075736e726174) /* "tarnsupr" */
-#define DISK_SEGMENT_MAGIC UINT64_C(0x6d6765736e726174) /* "tarnsegm" */
-#define DISK_BATCH_MAGIC UINT64_C(0x686374626e726174) /* "tarnbtch" */
-#define DISK_FOOTER_MAGIC UINT64_C(0x746f6f666e726174) /* "tarnfoot" */
+#define DISK_SUPER_MAGIC UINT64_C(0x727075736e726174)	   /* "tarnsupr" */
+#define DISK_SEGMENT_MAGIC UINT64_C(0x6d6765736e726174)	   /* "tarnsegm" */
+#define DISK_BATCH_MAGIC UINT64_C(0x686374626e726174)	   /* "tarnbtch" */
+#define DISK_FOOTER_MAGIC UINT64_C(0x746f6f666e726174)	   /* "tarnfoot" */
 #define DISK_CHECKPOINT_MAGIC UINT64_C(0x74706b636e726174) /* "tarnckpt" */
-#define DISK_CHUNK_MAGIC UINT64_C(0x6b6e68636e726174) /* "tarnchnk" */
+#define DISK_CHUNK_MAGIC UINT64_C(0x6b6e68636e726174)	   /* "tarnchnk" */
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the on-disk format is read and written in place, which takes a little-endian machine"
@@ -47,9 +47,9 @@ struct disk_segment {
 	uint64_t previous; /* sequence of the one before it in the log; 0: there is none */
 	uint32_t previous_end; /* blocks of that one which belong to the log */
 	uint32_t shard;
-	uint64_t tail;	     /* sequence: no older segment belongs to the log */
-	uint64_t durable;    /* position in blocks: flushed up to here when this was written */
-	uint64_t time_s;     /* Unix time when this was written */
+	uint64_t tail;	  /* sequence: no older segment belongs to the log */
+	uint64_t durable; /* position in blocks: flushed up to here when this was written */
+	uint64_t time_s;  /* Unix time when this was written */
 	uint64_t gap_start, gap_end; /* positions: all live there was written again after a failed
 				      * flush, so that holes in it mean nothing; equal: none */
 	uint8_t uuid[16];
@@ -85,7 +85,7 @@ struct disk_entry {
 	uint8_t kind;
 	uint8_t flags;
 	uint16_t reserved;
-	uint32_t length; /* bytes of payload, or blocks */
+	uint32_t length;   /* bytes of payload, or blocks */
 	uint64_t identity; /* block number, or hash of the key */
 	uint32_t volume;
 	uint32_t crc32c; /* of a block's or ban's payload, of a record's head; by seed and place */

@@ -124,7 +124,8 @@ struct disk_chunk {
 	uint32_t kind;
 	uint32_t index; /* among those of its kind */
 	uint32_t length_bytes;
-	uint64_t head_sequence; /* of the log when it was copied: which lives of segments are meant */
+	uint64_t
+	    head_sequence; /* of the log when it was copied: which lives of segments are meant */
 	uint32_t data_crc32c;
 	uint8_t reserved[4044];
 };

@@ -97,8 +97,8 @@ super_geometry_valid(const struct disk_super *super)
 	if (super->shard_count == 0 || super->shard_count > DISK_CHECKPOINT_SHARDS ||
 	    super->segment_count == 0 || super->bucket_count == 0)
 		return false;
-	data_bytes = tarn_mul_sat((uint64_t)super->segment_count * super->shard_count,
-				  super->segment_bytes);
+	data_bytes =
+	    tarn_mul_sat((uint64_t)super->segment_count * super->shard_count, super->segment_bytes);
 	if (!tarn_range_within(super->data_offset, data_bytes, super->device_bytes))
 		return false;
 	for (int i = 0; i < 2; i++)

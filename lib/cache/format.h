@@ -42,8 +42,8 @@ int format_batch_verify(const struct disk_batch *batch, uint32_t segment_seed, u
 			uint32_t block);
 
 void format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t block);
-int format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed,
-			 uint64_t sequence, uint32_t block);
+int format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed, uint64_t sequence,
+			 uint32_t block);
 /** The checksum of a trailer's blocks. */
 uint32_t format_trailer_crc(const void *trailer, uint32_t block_count, uint32_t segment_seed,
 			    uint32_t block);

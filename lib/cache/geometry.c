@@ -62,15 +62,14 @@ lay_out(struct disk_super *super, uint32_t entry_bytes)
 	super->bucket_count = (uint32_t)buckets;
 	super->segment_count = (uint32_t)segments;
 	super->checkpoint_bytes = DISK_BLOCK + (uint64_t)super->shard_count *
-						   geometry_shard_chunks(super) *
-						   DISK_CHUNK_BYTES;
+						   geometry_shard_chunks(super) * DISK_CHUNK_BYTES;
 	super->checkpoint_offset[0] = 2 * DISK_BLOCK;
 	super->checkpoint_offset[1] = super->checkpoint_offset[0] + super->checkpoint_bytes;
 	super->data_offset = super->checkpoint_offset[1] + super->checkpoint_bytes;
 	if (super->data_offset >= super->device_bytes)
 		return 0;
-	segments = (super->device_bytes - super->data_offset) / super->segment_bytes /
-		   super->shard_count;
+	segments =
+	    (super->device_bytes - super->data_offset) / super->segment_bytes / super->shard_count;
 	super->segment_count = (uint32_t)segments;
 	/* Places are 32 bits of blocks. */
 	return segments * (super->segment_bytes / DISK_BLOCK) > UINT32_MAX ? 0 : segments;
@@ -93,10 +92,9 @@ check_opts(const struct tarn_cache_opts *opts, struct tarn_reason *reason)
 	if (opts->segment_bytes != 0 &&
 	    (!tarn_is_pow2(opts->segment_bytes) || opts->segment_bytes < GEOMETRY_SEGMENT_MIN ||
 	     opts->segment_bytes > GEOMETRY_SEGMENT_MAX))
-		return tarn_reason_set(reason, -EINVAL,
-				       "segment_bytes: %u is no power of two from %u to %u",
-				       opts->segment_bytes, GEOMETRY_SEGMENT_MIN,
-				       GEOMETRY_SEGMENT_MAX);
+		return tarn_reason_set(
+		    reason, -EINVAL, "segment_bytes: %u is no power of two from %u to %u",
+		    opts->segment_bytes, GEOMETRY_SEGMENT_MIN, GEOMETRY_SEGMENT_MAX);
 	if (opts->expected_entry_bytes != 0 && (opts->expected_entry_bytes < ENTRY_BYTES_MIN ||
 						opts->expected_entry_bytes > DISK_BLOCK))
 		return tarn_reason_set(reason, -EINVAL,
@@ -109,8 +107,8 @@ check_opts(const struct tarn_cache_opts *opts, struct tarn_reason *reason)
 static uint64_t
 fit_segments(struct disk_super *super, const struct tarn_cache_opts *opts)
 {
-	uint32_t entry_bytes = opts->expected_entry_bytes != 0 ? opts->expected_entry_bytes
-							       : ENTRY_BYTES_DEFAULT;
+	uint32_t entry_bytes =
+	    opts->expected_entry_bytes != 0 ? opts->expected_entry_bytes : ENTRY_BYTES_DEFAULT;
 	uint64_t segments;
 
 	super->segment_bytes =
@@ -127,8 +125,8 @@ fit_segments(struct disk_super *super, const struct tarn_cache_opts *opts)
 }
 
 int
-geometry_choose(struct disk_super *super, uint64_t device_bytes,
-		const struct tarn_cache_opts *opts, struct tarn_reason *reason)
+geometry_choose(struct disk_super *super, uint64_t device_bytes, const struct tarn_cache_opts *opts,
+		struct tarn_reason *reason)
 {
 	int status = check_opts(opts, reason);
 	uint64_t segments;

@@ -17,7 +17,8 @@ int
 index_init(struct index *index, uint32_t bucket_count)
 {
 	size_t bytes = (size_t)bucket_count * sizeof(struct index_bucket);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory =
+	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return -ENOMEM;

@@ -38,11 +38,9 @@ tarn_cache_dirty_limit(const struct tarn_cache *cache)
 struct dirty_walk {
 	struct tarn_msg msg;
 	struct tarn_cache *cache;
-	uint32_t volume_id;
+	struct tarn_cache_dirty_walk what;
 	uint32_t shard;
 	uint64_t next;
-	tarn_cache_clean_cb fn;
-	void *fn_arg;
 	tarn_cache_cb cb;
 	void *arg;
 };
@@ -70,16 +68,15 @@ dirty_step(void *arg)
 		const struct index_slot *slot = index_at(&shard->index, walk->next++);
 
 		if (index_kind(slot) != INDEX_KIND_BLOCK || (slot->id & INDEX_DIRTY) == 0 ||
-		    (walk->volume_id != 0 && index_volume(slot) != walk->volume_id) ||
+		    (walk->what.volume_id != 0 && index_volume(slot) != walk->what.volume_id) ||
 		    ban_hits_block(&shard->bans, index_volume(slot), index_block(slot),
 				   shard_slot_position(shard, slot)))
 			continue;
-		blocks[count++] = (struct tarn_cache_dirty_block){
-			.volume_id = index_volume(slot), .block = index_block(slot)
-		};
+		blocks[count++] = (struct tarn_cache_dirty_block){ .volume_id = index_volume(slot),
+								   .block = index_block(slot) };
 	}
 	if (count != 0)
-		walk->fn(walk->fn_arg, blocks, count);
+		walk->what.fn(walk->what.fn_arg, blocks, count);
 	if (walk->next == end) {
 		walk->shard++;
 		walk->next = 0;
@@ -92,17 +89,15 @@ dirty_step(void *arg)
 }
 
 void
-tarn_cache_each_dirty(struct tarn_cache *cache, uint32_t volume_id, tarn_cache_clean_cb fn,
-		      void *fn_arg, tarn_cache_cb cb, void *arg)
+tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_walk *what,
+		      tarn_cache_cb cb, void *arg)
 {
 	struct dirty_walk *walk = calloc(1, sizeof(*walk));
 
 	tarn_assert(walk != NULL && tarn_on_control_reactor());
 	*walk = (struct dirty_walk){
 		.cache = cache,
-		.volume_id = volume_id,
-		.fn = fn,
-		.fn_arg = fn_arg,
+		.what = *what,
 		.cb = cb,
 		.arg = arg,
 	};
@@ -153,8 +148,8 @@ take_record(struct key_walk *walk, const struct disk_record *record, uint64_t th
 {
 	struct shard *shard = &walk->cache->shards[walk->shard];
 	struct tarn_cache_key_info *info = &walk->infos[walk->count];
-	uint32_t unit = walk->place % shard->segment_blocks * DISK_BLOCK_UNITS +
-			(walk->info & 0xff);
+	uint32_t unit =
+	    walk->place % shard->segment_blocks * DISK_BLOCK_UNITS + (walk->info & 0xff);
 	uint64_t bytes = (uint64_t)(walk->info >> 8) * DISK_UNIT;
 
 	if (!format_record_verify(record, there, bytes, seed, unit) ||
@@ -233,8 +228,7 @@ key_step(void *arg)
 	if (walk->count == walk->max_count || walk->shard == walk->cache->shard_count)
 		tarn_msg_send(tarn_reactor_get(0), &walk->msg, keys_walked, walk);
 	else
-		tarn_msg_send(walk->cache->shards[walk->shard].reactor, &walk->msg, key_step,
-			      walk);
+		tarn_msg_send(walk->cache->shards[walk->shard].reactor, &walk->msg, key_step, walk);
 }
 
 void

@@ -31,8 +31,7 @@ static int
 check_name(const char *name, struct tarn_reason *reason)
 {
 	if (name == NULL || name[0] == '\0' || strlen(name) > TARN_CACHE_NAME_MAX)
-		return tarn_reason_set(reason, -EINVAL, "name: 1 to %u bytes",
-				       TARN_CACHE_NAME_MAX);
+		return tarn_reason_set(reason, -EINVAL, "name: 1 to %u bytes", TARN_CACHE_NAME_MAX);
 	if (tarn_cache_find(name) != NULL)
 		return tarn_reason_set(reason, -EEXIST, "there is a cache '%s' already", name);
 	return 0;
@@ -103,9 +102,9 @@ life_make_shards(struct tarn_cache *cache)
 	cache->info.max_object_bytes = largest;
 	if (cache->max_object_bytes == 0 || cache->max_object_bytes > largest)
 		cache->max_object_bytes = largest;
-	memory = aligned_alloc(TARN_CACHE_LINE_BYTES,
-			       tarn_align_up(super->shard_count * sizeof(struct shard),
-					     TARN_CACHE_LINE_BYTES));
+	memory = aligned_alloc(
+	    TARN_CACHE_LINE_BYTES,
+	    tarn_align_up(super->shard_count * sizeof(struct shard), TARN_CACHE_LINE_BYTES));
 	if (memory == NULL)
 		return -ENOMEM;
 	memset(memory, 0, super->shard_count * sizeof(struct shard));
@@ -266,10 +265,9 @@ life_close(struct tarn_cache *cache, void (*done)(struct tarn_cache *cache, void
 void
 life_uuid_text(const uint8_t uuid[16], char ret[37])
 {
-	snprintf(ret, 37,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", uuid[0],
-		 uuid[1], uuid[2], uuid[3], uuid[4], uuid[5], uuid[6], uuid[7], uuid[8], uuid[9],
-		 uuid[10], uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]);
+	snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 uuid[0], uuid[1], uuid[2], uuid[3], uuid[4], uuid[5], uuid[6], uuid[7], uuid[8],
+		 uuid[9], uuid[10], uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]);
 }
 
 struct tarn_cache *

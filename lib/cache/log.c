@@ -178,9 +178,9 @@ newest_batch(struct shard *shard)
 		return shard->open_batch;
 	if (!TAILQ_EMPTY(&shard->redo))
 		return tarn_container_of(TAILQ_LAST(&shard->redo, log_items), struct batch, item);
-	TAILQ_FOREACH_REVERSE (item, &shard->items, log_items, link)
-		if (item->type == LOG_BATCH)
-			return tarn_container_of(item, struct batch, item);
+	TAILQ_FOREACH_REVERSE(item, &shard->items, log_items, link)
+	if (item->type == LOG_BATCH)
+		return tarn_container_of(item, struct batch, item);
 	return NULL;
 }
 
@@ -214,9 +214,9 @@ log_kick(struct shard *shard, bool force)
 	if (batch == NULL || shard->item_failed || shard->repairing)
 		return;
 	blocks = (batch->cursor + DISK_BLOCK_UNITS - 1) / DISK_BLOCK_UNITS;
-	if (force || (batch->urgent && (shard->inflight_count == 0 ||
-					(blocks >= URGENT_BLOCKS &&
-					 shard->inflight_count < URGENT_DEPTH))))
+	if (force ||
+	    (batch->urgent && (shard->inflight_count == 0 ||
+			       (blocks >= URGENT_BLOCKS && shard->inflight_count < URGENT_DEPTH))))
 		close_open_batch(shard);
 	else if (!batch->urgent && tarn_now_ns() - batch->opened_ns >= RIDE_ALONG_NS)
 		close_open_batch(shard);

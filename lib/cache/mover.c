@@ -50,8 +50,7 @@ move_read(struct log_read *read, int status)
 {
 	struct move *move = tarn_container_of(read, struct move, read);
 	const struct disk_entry *entry = move->entry;
-	const uint8_t *payload =
-	    move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
+	const uint8_t *payload = move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
 
 	move->state = MOVE_READY;
 	move->bad = status != 0 || !format_payload_verify(entry, payload, read->seed);
@@ -78,10 +77,10 @@ move_start(struct mover *mover, const struct disk_entry *entry)
 	move->state = MOVE_READING;
 	move->read.done = move_read;
 	mover->busy_count++;
-	log_read_background(mover->shard, &move->read,
-			    shard_place(mover->shard, mover->sequence,
-					entry->place / DISK_BLOCK_UNITS),
-			    move->buf, move->block_count);
+	log_read_background(
+	    mover->shard, &move->read,
+	    shard_place(mover->shard, mover->sequence, entry->place / DISK_BLOCK_UNITS), move->buf,
+	    move->block_count);
 	return true;
 }
 
@@ -90,10 +89,9 @@ move_start(struct mover *mover, const struct disk_entry *entry)
 static const struct disk_record *
 record_of(const struct move *move)
 {
-	return (const struct disk_record *)(const void *)(move->buf +
-							  (size_t)(move->entry->place %
-								   DISK_BLOCK_UNITS) *
-							      DISK_UNIT);
+	return (const struct disk_record *)(const void *)(move->buf + (size_t)(move->entry->place %
+									       DISK_BLOCK_UNITS) *
+									  DISK_UNIT);
 }
 
 static void
@@ -109,16 +107,15 @@ static void
 seal_payload(struct move *move, const struct log_slot *slot)
 {
 	const struct disk_entry *entry = move->entry;
-	const uint8_t *payload =
-	    move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
+	const uint8_t *payload = move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
 
 	memcpy(slot->payload, payload, entry->length);
 	if (entry->kind == DISK_OBJECT_ENTRY)
 		slot->entry->crc32c = format_record_seal(
 		    (struct disk_record *)(void *)slot->payload, slot->seed, slot->place);
 	else
-		slot->entry->crc32c = tarn_crc32c(format_seed(slot->seed, slot->place),
-						  slot->payload, entry->length);
+		slot->entry->crc32c =
+		    tarn_crc32c(format_seed(slot->seed, slot->place), slot->payload, entry->length);
 }
 
 /* Whether a move that was read still makes sense. */
@@ -185,8 +182,7 @@ move_append(struct mover *mover, struct move *move)
 static bool
 budget_left(const struct mover *mover)
 {
-	return mover->moved_units <
-	       (uint64_t)mover->shard->segment_blocks * DISK_BLOCK_UNITS / 2;
+	return mover->moved_units < (uint64_t)mover->shard->segment_blocks * DISK_BLOCK_UNITS / 2;
 }
 
 static bool

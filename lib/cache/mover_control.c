@@ -71,8 +71,8 @@ append_ban(struct mover *mover, const struct disk_entry *entry)
 			return false;
 		memcpy(place.payload, &ban->rule, sizeof(ban->rule));
 		memcpy(place.payload + sizeof(ban->rule), ban->prefix, ban->rule.prefix_bytes);
-		place.entry->crc32c = tarn_crc32c(format_seed(place.seed, place.place),
-						  place.payload, entry->length);
+		place.entry->crc32c =
+		    tarn_crc32c(format_seed(place.seed, place.place), place.payload, entry->length);
 	}
 	return true;
 }
@@ -90,8 +90,7 @@ mover_control(struct mover *mover, const struct disk_entry *entry)
 	case DISK_CLEAN_BLOCKS:
 		return append_runs(mover, entry, clean_below);
 	case DISK_FORGET_OBJECT:
-		return index_find(&mover->shard->index, index_object_id(entry->identity)) !=
-			   NULL ||
+		return index_find(&mover->shard->index, index_object_id(entry->identity)) != NULL ||
 		       log_append(mover->shard, LOG_RESERVE, entry, 0, &place) == 0;
 	case DISK_BAN:
 		return append_ban(mover, entry);

@@ -144,9 +144,8 @@ read_part(struct op *op, const struct disk_record *record, uint64_t bytes)
 	uint64_t value_at = (op->info & 0xff) * DISK_UNIT +
 			    format_record_head_bytes(record->key_bytes, record->value_bytes);
 	uint64_t from = value_at + offset / FORMAT_CHUNK_BYTES * FORMAT_CHUNK_BYTES;
-	uint64_t to =
-	    value_at + tarn_min_u64(tarn_align_up(offset + bytes, FORMAT_CHUNK_BYTES),
-				    record->value_bytes);
+	uint64_t to = value_at + tarn_min_u64(tarn_align_up(offset + bytes, FORMAT_CHUNK_BYTES),
+					      record->value_bytes);
 	uint32_t first = (uint32_t)(from / DISK_BLOCK);
 	uint32_t count = (uint32_t)((to + DISK_BLOCK - 1) / DISK_BLOCK) - first;
 
@@ -186,8 +185,8 @@ have_record(struct op *op, struct disk_record *record, bool head_only)
 	value = (const uint8_t *)record +
 		format_record_head_bytes(record->key_bytes, record->value_bytes);
 	if (op->kind == TARN_CACHE_TOUCH) {
-		if (op->hit_ram || chunks_whole(op, format_record_table(record), value, 0,
-						record->value_bytes))
+		if (op->hit_ram ||
+		    chunks_whole(op, format_record_table(record), value, 0, record->value_bytes))
 			op_touch_read(op, record);
 		else
 			damaged(op, false);
@@ -197,8 +196,8 @@ have_record(struct op *op, struct disk_record *record, bool head_only)
 		op_finish(op, -EINVAL);
 	else if (head_only)
 		read_part(op, record, bytes);
-	else if (op->hit_ram || chunks_whole(op, format_record_table(record), value,
-					     user->offset_bytes, bytes))
+	else if (op->hit_ram ||
+		 chunks_whole(op, format_record_table(record), value, user->offset_bytes, bytes))
 		deliver(op, value + user->offset_bytes, bytes);
 	else
 		damaged(op, false);
@@ -279,10 +278,8 @@ op_read(struct op *op)
 	}
 	op->head_only = !wants_whole(op);
 	op->head_bytes = (uint32_t)tarn_min_u64(
-	    record_bytes(op),
-	    format_record_head_bytes(TARN_CACHE_KEY_MAX, record_bytes(op)));
-	bytes = (op->info & 0xff) * DISK_UNIT +
-		(op->head_only ? op->head_bytes : record_bytes(op));
+	    record_bytes(op), format_record_head_bytes(TARN_CACHE_KEY_MAX, record_bytes(op)));
+	bytes = (op->info & 0xff) * DISK_UNIT + (op->head_only ? op->head_bytes : record_bytes(op));
 	bytes = tarn_align_up(bytes, DISK_BLOCK);
 	op->buf = tarn_iobuf_get(bytes);
 	if (op->buf == NULL) {

@@ -119,8 +119,7 @@ fill_record(struct op *op, const struct log_slot *place)
 		.stored_s = (uint32_t)tarn_min_u64(cache_now_s(op->shard->cache), UINT32_MAX),
 	};
 	memcpy(key, user->key, user->key_bytes);
-	memset(key + user->key_bytes, 0,
-	       tarn_align_up(user->key_bytes, 4) - user->key_bytes);
+	memset(key + user->key_bytes, 0, tarn_align_up(user->key_bytes, 4) - user->key_bytes);
 	if (user->buf_bytes != 0)
 		memcpy((uint8_t *)record +
 			   format_record_head_bytes(user->key_bytes, user->buf_bytes),
@@ -219,8 +218,8 @@ op_store(struct op *op)
 	}
 	slot = find(op);
 	if (user->buf_bytes > UINT32_MAX ||
-	    user->buf_bytes > atomic_load_explicit(&shard->cache->max_object_bytes,
-						   memory_order_relaxed)) {
+	    user->buf_bytes >
+		atomic_load_explicit(&shard->cache->max_object_bytes, memory_order_relaxed)) {
 		refuse(op, TARN_CACHE_REJECT_SIZE, -E2BIG);
 		return;
 	}

@@ -210,9 +210,8 @@ submit(struct tarn_cache_op *user, enum tarn_cache_op_kind kind)
 		return;
 	}
 	op->hash = XXH3_64bits(user->key, user->key_bytes);
-	op->expiry_s = kind == TARN_CACHE_STORE || kind == TARN_CACHE_TOUCH
-			   ? expiry_of(cache, user)
-			   : 0;
+	op->expiry_s =
+	    kind == TARN_CACHE_STORE || kind == TARN_CACHE_TOUCH ? expiry_of(cache, user) : 0;
 	op->shard = &cache->shards[cache_object_shard(cache, op->hash)];
 	op->task.run = NULL;
 	op->in_call = false;
@@ -259,8 +258,7 @@ tarn_cache_exists(struct tarn_cache_op *op)
 }
 
 void
-tarn_cache_submit(struct tarn_cache_op *const *ops, uint32_t op_count,
-		  enum tarn_cache_op_kind kind)
+tarn_cache_submit(struct tarn_cache_op *const *ops, uint32_t op_count, enum tarn_cache_op_kind kind)
 {
 	for (uint32_t i = 0; i < op_count; i++)
 		submit(ops[i], kind);

@@ -9,8 +9,8 @@ format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 {
 	uint64_t at = (uint64_t)entry->place * DISK_UNIT;
 
-	if (entry->reserved != 0 || (entry->flags & ~(DISK_ENTRY_DIRTY | DISK_ENTRY_SUSPECT)) != 0 ||
-	    at < 2 * DISK_BLOCK)
+	if (entry->reserved != 0 ||
+	    (entry->flags & ~(DISK_ENTRY_DIRTY | DISK_ENTRY_SUSPECT)) != 0 || at < 2 * DISK_BLOCK)
 		return false;
 	switch (entry->kind) {
 	case DISK_BLOCK_ENTRY:
@@ -51,17 +51,17 @@ format_record_seal(struct disk_record *record, uint32_t segment_seed, uint32_t p
 	for (uint32_t n = 0; n < format_value_chunks(record->value_bytes); n++) {
 		uint64_t from = (uint64_t)n * FORMAT_CHUNK_BYTES;
 
-		table[n] = tarn_crc32c(
-		    format_chunk_seed(segment_seed, place, n), value + from,
-		    tarn_min_u64(FORMAT_CHUNK_BYTES, record->value_bytes - from));
+		table[n] =
+		    tarn_crc32c(format_chunk_seed(segment_seed, place, n), value + from,
+				tarn_min_u64(FORMAT_CHUNK_BYTES, record->value_bytes - from));
 	}
 	record->crc32c = record_crc(record, segment_seed, place);
 	return record->crc32c;
 }
 
 bool
-format_record_verify(const struct disk_record *record, uint64_t length_bytes,
-		     uint64_t record_bytes, uint32_t segment_seed, uint32_t place)
+format_record_verify(const struct disk_record *record, uint64_t length_bytes, uint64_t record_bytes,
+		     uint32_t segment_seed, uint32_t place)
 {
 	uint64_t head_bytes, whole_bytes;
 

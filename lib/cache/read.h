@@ -17,8 +17,8 @@ struct log_read {
 /** Read from a place on. read->io is zero or was used by a read before. */
 void log_read(struct shard *shard, struct log_read *read, uint32_t place, void *buf,
 	      uint32_t block_count);
-void log_readv(struct shard *shard, struct log_read *read, uint32_t place,
-	       const struct iovec *iov, uint32_t iov_count);
+void log_readv(struct shard *shard, struct log_read *read, uint32_t place, const struct iovec *iov,
+	       uint32_t iov_count);
 /** The same behind what users wait for. */
 void log_read_background(struct shard *shard, struct log_read *read, uint32_t place, void *buf,
 			 uint32_t block_count);

@@ -21,9 +21,9 @@
 #include "lib/cache/internal.h"
 #include "lib/cache/mover.h"
 
-#define DROP_STEP 256	     /* entries dropped in one step */
-#define HINT_NS 50000000     /* how long the volumes may clean before their blocks are moved */
-#define HINT_BLOCKS 256	     /* told at a time */
+#define DROP_STEP 256	 /* entries dropped in one step */
+#define HINT_NS 50000000 /* how long the volumes may clean before their blocks are moved */
+#define HINT_BLOCKS 256	 /* told at a time */
 
 enum reclaim_state {
 	RECLAIM_IDLE,
@@ -198,8 +198,8 @@ wants_reclaim(const struct reclaim *reclaim)
 {
 	const struct shard *shard = reclaim->shard;
 
-	return !reclaim->held && !shard->failed && shard->running &&
-	       shard->tail < shard->head && segment_free_count(shard) < low_water(shard) &&
+	return !reclaim->held && !shard->failed && shard->running && shard->tail < shard->head &&
+	       segment_free_count(shard) < low_water(shard) &&
 	       shard->segments[shard_segment_number(shard, shard->tail)].state == SEGMENT_SEALED;
 }
 
@@ -233,7 +233,9 @@ hint(struct reclaim *reclaim)
 	uint32_t count = 0;
 	bool any = false;
 
-	for (uint32_t i = 0; i < reclaim->scan.entry_count && shard->clean_fn != NULL; i++) {
+	if (shard->clean_fn == NULL)
+		return false;
+	for (uint32_t i = 0; i < reclaim->scan.entry_count; i++) {
 		const struct disk_entry *entry = &reclaim->scan.entries[i];
 		const struct index_slot *slot;
 

@@ -58,8 +58,7 @@ ban_read(void *arg, int status)
 		.place = ban->place,
 	};
 
-	entry.crc32c =
-	    tarn_crc32c(format_seed(segment->seed, ban->place), payload, ban->length);
+	entry.crc32c = tarn_crc32c(format_seed(segment->seed, ban->place), payload, ban->length);
 	/* Its checksum was noted with it. */
 	if (status != 0 || entry.crc32c != ban->crc32c ||
 	    !format_payload_verify(&entry, payload, segment->seed))
@@ -92,11 +91,10 @@ next_ban(struct recovery *recovery)
 		finish(recovery, -ENOMEM);
 		return;
 	}
-	tarn_bdev_read(shard->channel, &recovery->ban_io, recovery->ban_buf,
-		       (uint64_t)blocks * DISK_BLOCK,
-		       shard_offset(shard, shard_place(shard, ban->sequence,
-						       ban->place / DISK_BLOCK_UNITS)),
-		       0, ban_read, recovery);
+	tarn_bdev_read(
+	    shard->channel, &recovery->ban_io, recovery->ban_buf, (uint64_t)blocks * DISK_BLOCK,
+	    shard_offset(shard, shard_place(shard, ban->sequence, ban->place / DISK_BLOCK_UNITS)),
+	    0, ban_read, recovery);
 }
 
 /* --- Scans --- */
@@ -129,8 +127,7 @@ apply(struct recovery *recovery, struct scan *scan, const struct chain_link *lin
 
 	if (link->broken && !gap_explains(recovery, scan->sequence)) {
 		recovery->damaged_count++;
-		recovery->damage =
-		    shard_position(shard, scan->sequence, 0) * DISK_BLOCK_UNITS;
+		recovery->damage = shard_position(shard, scan->sequence, 0) * DISK_BLOCK_UNITS;
 	}
 	recovery->tail = tarn_max_u64(recovery->tail, scan->tail);
 	recovery->durable = tarn_max_u64(recovery->durable, scan->durable);
@@ -200,10 +197,9 @@ start_scan(struct recovery *recovery, struct scan *scan, const struct chain_link
 	scan->end_limit = link->end;
 	/* Payload below the durable position is on the device, or its reader will notice. */
 	scan->use_trailer = link->end != UINT32_MAX && start + link->end <= recovery->durable;
-	scan->verify_from =
-	    recovery->durable <= start
-		? 0
-		: (uint32_t)tarn_min_u64(recovery->durable - start, UINT32_MAX);
+	scan->verify_from = recovery->durable <= start
+				? 0
+				: (uint32_t)tarn_min_u64(recovery->durable - start, UINT32_MAX);
 	scan->done = done;
 	scan->arg = recovery;
 	scan_start(scan);
@@ -219,13 +215,11 @@ check_beginning(struct recovery *recovery)
 
 	if (recovery->first < recovery->chain_count) {
 		uint64_t sequence = recovery->chain[recovery->first].sequence;
-		uint64_t previous =
-		    recovery->found[shard_segment_number(shard, sequence)].previous;
+		uint64_t previous = recovery->found[shard_segment_number(shard, sequence)].previous;
 
 		if (sequence > floor && previous >= floor)
 			damage = shard_position(shard, sequence, 0);
-	} else if (recovery->from != 0 &&
-		   shard_position(shard, floor, 1) < recovery->durable) {
+	} else if (recovery->from != 0 && shard_position(shard, floor, 1) < recovery->durable) {
 		damage = recovery->durable;
 	}
 	if (damage == 0)
@@ -251,13 +245,12 @@ feed_scans(struct recovery *recovery)
 			break;
 		recovery->scan_done[i] = false;
 		recovery->scan_pending++;
-		start_scan(recovery, &recovery->scans[i],
-			   &recovery->chain[recovery->next_scan++], scanned);
+		start_scan(recovery, &recovery->scans[i], &recovery->chain[recovery->next_scan++],
+			   scanned);
 	}
 	recovery->feeding = false;
-	if (recovery->scan_pending == 0 &&
-	    (recovery->status != 0 || recovery->log_ended ||
-	     recovery->next_apply == recovery->chain_count)) {
+	if (recovery->scan_pending == 0 && (recovery->status != 0 || recovery->log_ended ||
+					    recovery->next_apply == recovery->chain_count)) {
 		check_beginning(recovery);
 		next_ban(recovery);
 	}
@@ -334,8 +327,7 @@ headers_read(struct recovery *recovery)
 		shard->segments[i].seed = recovery->found[i].seed;
 	}
 	if (recovery->checkpoint != NULL)
-		checkpoint_load(shard, recovery->checkpoint, recovery->checkpoint_area, false,
-				checkpoint_loaded, recovery);
+		checkpoint_load(shard, recovery->checkpoint, false, checkpoint_loaded, recovery);
 	else
 		probe(recovery);
 }
@@ -351,8 +343,7 @@ take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t
 	uint32_t seed = shard->cache->seed;
 
 	if (format_segment_verify(disk, format_offset_seed(seed, offset)) != 0 ||
-	    disk->shard != shard->number ||
-	    shard_segment_number(shard, disk->sequence) != number ||
+	    disk->shard != shard->number || shard_segment_number(shard, disk->sequence) != number ||
 	    memcmp(disk->uuid, shard->cache->super->uuid, sizeof(disk->uuid)) != 0)
 		return;
 	*found = (struct found_segment){
@@ -406,7 +397,7 @@ feed_headers(struct recovery *recovery)
 }
 
 void
-recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint, uint32_t area)
+recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint)
 {
 	struct recovery *recovery = calloc(1, sizeof(*recovery));
 	struct shard *shard = slot->shard;
@@ -422,7 +413,6 @@ recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint, u
 	recovery->shard = shard;
 	recovery->slot = slot;
 	recovery->checkpoint = checkpoint;
-	recovery->checkpoint_area = area;
 	recovery->tail = 1;
 	recovery->found = calloc(shard->segment_count, sizeof(*recovery->found));
 	if (recovery->found == NULL) {

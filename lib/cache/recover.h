@@ -45,7 +45,6 @@ struct recovery {
 	struct shard *shard;
 	struct fan_slot *slot;
 	const struct disk_checkpoint *checkpoint; /* NULL: none */
-	uint32_t checkpoint_area;
 
 	/* Headers. */
 	struct found_segment *found;
@@ -69,8 +68,8 @@ struct recovery {
 	uint32_t ban_count, ban_max, next_ban;
 	struct tarn_io ban_io;
 	uint8_t *ban_buf;
-	uint64_t damage;  /* units: what is before may be older than what was lost; 0: none */
-	uint64_t last;	  /* sequence of the last segment that belongs to the log */
+	uint64_t damage; /* units: what is before may be older than what was lost; 0: none */
+	uint64_t last;	 /* sequence of the last segment that belongs to the log */
 	uint32_t last_end;
 	uint64_t batch_number;
 	uint64_t damaged_count, entry_count, lost_count;
@@ -78,7 +77,7 @@ struct recovery {
 };
 
 /** Begin; fan_answer(slot) when done. checkpoint may be NULL, and outlives the recovery. */
-void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint, uint32_t area);
+void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint);
 
 /* chain.c */
 /** \return 0 or -ENOMEM: the chain, from the tail on, as the headers tell it. */
@@ -98,5 +97,5 @@ void replay_finish(struct recovery *recovery);
  * were any more are left out; with `clean`, the image is the index, and the segments come from it
  * too. done(arg, 0), -EBADMSG (damaged: the index is empty again), -EIO or -ENOMEM.
  */
-void checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, uint32_t area,
-		     bool clean, tarn_io_cb done, void *arg);
+void checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, bool clean,
+		     tarn_io_cb done, void *arg);

@@ -150,8 +150,7 @@ sweep(struct recovery *recovery)
 		sequence = position / DISK_BLOCK_UNITS / shard->segment_blocks;
 		if (sequence < recovery->tail ||
 		    (index_kind(slot) == INDEX_KIND_BLOCK &&
-		     ban_hits_block(&shard->bans, index_volume(slot), index_block(slot),
-				    position)))
+		     ban_hits_block(&shard->bans, index_volume(slot), index_block(slot), position)))
 			index_remove(index, slot);
 		else if (position < recovery->damage && (slot->id & INDEX_DIRTY) == 0)
 			index_remove(index, slot);
@@ -178,8 +177,8 @@ set_segments(struct recovery *recovery)
 			   : NULL;
 		segment_set_state(shard, segment, SEGMENT_SEALED);
 		if (link == NULL) {
-			*segment = (struct segment){ .sequence = sequence,
-						     .state = SEGMENT_SEALED };
+			*segment =
+			    (struct segment){ .sequence = sequence, .state = SEGMENT_SEALED };
 			continue;
 		}
 		segment->end_block = sequence == recovery->last ? recovery->last_end : link->end;

@@ -200,9 +200,9 @@ trailer_read(void *arg, int status)
 	uint32_t last = scan->segment_blocks - 1;
 
 	if (status != 0 ||
-	    footer->trailer_crc32c !=
-		format_trailer_crc(scan->entries, last - footer->trailer_block, scan->seed,
-				   footer->trailer_block) ||
+	    footer->trailer_crc32c != format_trailer_crc(scan->entries,
+							 last - footer->trailer_block, scan->seed,
+							 footer->trailer_block) ||
 	    !entries_valid(scan, scan->entries, footer->entry_count)) {
 		by_batches(scan);
 		return;

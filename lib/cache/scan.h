@@ -15,7 +15,8 @@ struct scan {
 	uint64_t epoch, sequence;
 	uint32_t end_limit; /* batches from this block on do not belong to the log */
 	bool use_trailer;   /* where it is whole, believe it and read no batch */
-	uint32_t verify_from; /* batches that end beyond this block: their payload is verified too */
+	uint32_t
+	    verify_from; /* batches that end beyond this block: their payload is verified too */
 	void (*done)(struct scan *scan, int status);
 	void *arg;
 

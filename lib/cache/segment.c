@@ -154,9 +154,9 @@ segment_open(struct shard *shard, enum log_class class)
 static uint32_t
 trailer_blocks(uint32_t entry_count)
 {
-	return (uint32_t)(tarn_align_up((uint64_t)entry_count * sizeof(struct disk_entry),
-					DISK_BLOCK) /
-			  DISK_BLOCK);
+	return (
+	    uint32_t)(tarn_align_up((uint64_t)entry_count * sizeof(struct disk_entry), DISK_BLOCK) /
+		      DISK_BLOCK);
 }
 
 uint32_t

@@ -189,11 +189,11 @@ shard_stop(struct shard *shard)
 static int
 log_init(struct shard *shard)
 {
-	size_t trailer_bytes = tarn_align_up((uint64_t)shard->segment_blocks *
-						 TRAILER_ENTRIES_PER_BLOCK *
-						 sizeof(struct disk_entry),
-					     DISK_BLOCK) +
-			       2 * DISK_BLOCK;
+	size_t trailer_bytes =
+	    tarn_align_up((uint64_t)shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK *
+			      sizeof(struct disk_entry),
+			  DISK_BLOCK) +
+	    2 * DISK_BLOCK;
 
 	TAILQ_INIT(&shard->items);
 	TAILQ_INIT(&shard->redo);
@@ -226,8 +226,7 @@ static uint64_t
 dirty_limit(const struct shard *shard)
 {
 	uint64_t segments = shard->segment_count - 2 * SHARD_RESERVE;
-	uint64_t blocks = (uint64_t)(shard->segment_blocks - 3) * DISK_BATCH_ENTRIES /
-			  BATCH_BLOCKS;
+	uint64_t blocks = (uint64_t)(shard->segment_blocks - 3) * DISK_BATCH_ENTRIES / BATCH_BLOCKS;
 
 	return segments * blocks * 7 / 10;
 }

@@ -12,13 +12,13 @@
 
 #define SHARD_BATCH_COUNT 8
 #define SHARD_HEADER_COUNT (SHARD_BATCH_COUNT + 2)
-#define SHARD_RESERVE 4		/* segments that only reclaim may open */
+#define SHARD_RESERVE 4 /* segments that only reclaim may open */
 #define SHARD_SEGMENTS_MIN 64
 #define SHARD_BATCH_BYTES (512 * 1024)
 #define SHARD_TOKEN_COUNT 4096
 #define SHARD_READ_COUNT 128
-#define SHARD_FREEING_MAX 2	/* segments that wait for the durable tail */
-#define SHARD_WRITE_FAILURES 5	/* in a row, until the shard stops writing */
+#define SHARD_FREEING_MAX 2    /* segments that wait for the durable tail */
+#define SHARD_WRITE_FAILURES 5 /* in a row, until the shard stops writing */
 
 struct block_read;
 struct fan_slot;
@@ -61,11 +61,11 @@ struct shard {
 	struct tarn_channel *channel;
 	struct tarn_poller *poller;
 	struct index index;
-	bool running;	/* recovered; takes requests */
+	bool running; /* recovered; takes requests */
 	struct shard_recovered recovered;
 	struct fan_slot *quiesce; /* to answer when nothing is under way any more */
-	bool failed;	/* the log cannot be written */
-	bool repairing; /* the log is being laid out anew */
+	bool failed;		  /* the log cannot be written */
+	bool repairing;		  /* the log is being laid out anew */
 
 	/* Segments. */
 	struct segment *segments; /* by place */
@@ -114,10 +114,10 @@ struct shard {
 	struct reclaim *reclaim;
 	uint64_t dirty_limit;
 	struct block_read *reads, *free_reads; /* lent to requests for blocks */
-	uint64_t token;				/* of the last change of a block */
-	uint64_t tokens[SHARD_TOKEN_COUNT];	/* likewise, by a hash of the block */
-	uint64_t ban_token;			/* of the last ban of blocks */
-	bool sweeping; /* banned blocks are leaving the index */
+	uint64_t token;			       /* of the last change of a block */
+	uint64_t tokens[SHARD_TOKEN_COUNT];    /* likewise, by a hash of the block */
+	uint64_t ban_token;		       /* of the last ban of blocks */
+	bool sweeping;			       /* banned blocks are leaving the index */
 	uint64_t sweep_next;
 	tarn_cache_clean_cb clean_fn;
 	void *clean_arg;
@@ -179,8 +179,8 @@ static inline uint64_t
 shard_slot_position(const struct shard *shard, const struct index_slot *slot)
 {
 	const struct segment *segment = shard_segment_at(shard, slot->place);
-	uint64_t block = segment->sequence * shard->segment_blocks +
-			 slot->place % shard->segment_blocks;
+	uint64_t block =
+	    segment->sequence * shard->segment_blocks + slot->place % shard->segment_blocks;
 	uint32_t unit = index_kind(slot) == INDEX_KIND_OBJECT ? slot->info & 0xff : 0;
 
 	return block * DISK_BLOCK_UNITS + unit;

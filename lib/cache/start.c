@@ -184,8 +184,7 @@ recover_one(struct fan_slot *slot)
 	struct start *start = tarn_container_of(slot->fan, struct start, fan);
 	int best = start->found.best;
 
-	recover_shard(slot, best >= 0 ? start->found.disk[best] : NULL,
-		      best >= 0 ? (uint32_t)best : 0);
+	recover_shard(slot, best >= 0 ? start->found.disk[best] : NULL);
 }
 
 static void
@@ -229,8 +228,8 @@ load_clean(struct fan_slot *slot)
 {
 	struct start *start = tarn_container_of(slot->fan, struct start, fan);
 
-	checkpoint_load(slot->shard, start->found.disk[start->found.best],
-			(uint32_t)start->found.best, true, clean_shard_loaded, slot);
+	checkpoint_load(slot->shard, start->found.disk[start->found.best], true, clean_shard_loaded,
+			slot);
 }
 
 static void
@@ -253,8 +252,7 @@ checkpoints_found(void *arg, int status)
 	cache->checkpoint_sequence =
 	    tarn_max_u64(cache->checkpoint_sequence, cache->super->checkpoint_sequence);
 	cache->info.same_boot =
-	    cache->disk_sequence != 0 &&
-	    cache->disk_sequence == cache->super->disk_sequence &&
+	    cache->disk_sequence != 0 && cache->disk_sequence == cache->super->disk_sequence &&
 	    memcmp(cache->boot_id, cache->super->boot_id, sizeof(cache->boot_id)) == 0;
 	if (!clean) {
 		recover(start);
@@ -378,9 +376,8 @@ check_uuid(struct start *start)
 	life_uuid_text(start->cache->super->uuid, text);
 	if (start->uuid == NULL || strcasecmp(start->uuid, text) == 0)
 		return 0;
-	return tarn_reason_set(&start->reason, -ENOTUNIQ,
-			       "bdev '%s' holds cache %s, not %s", start->bdev_name, text,
-			       start->uuid);
+	return tarn_reason_set(&start->reason, -ENOTUNIQ, "bdev '%s' holds cache %s, not %s",
+			       start->bdev_name, text, start->uuid);
 }
 
 static void
@@ -391,10 +388,10 @@ open_found(struct start *start)
 	int status = check_uuid(start);
 
 	if (status == 0 && cache->super->device_bytes > size)
-		status = tarn_reason_set(
-		    &start->reason, -ENOSPC,
-		    "bdev '%s' has %" PRIu64 " bytes; the cache on it was made for %" PRIu64,
-		    start->bdev_name, size, cache->super->device_bytes);
+		status = tarn_reason_set(&start->reason, -ENOSPC,
+					 "bdev '%s' has %" PRIu64
+					 " bytes; the cache on it was made for %" PRIu64,
+					 start->bdev_name, size, cache->super->device_bytes);
 	if (status == 0)
 		status = geometry_agrees(cache->super, &start->opts, &start->reason);
 	if (status != 0) {
@@ -460,8 +457,8 @@ check_block_size(struct start *start)
 	if (DISK_BLOCK % info.block_size == 0 && DISK_BLOCK % info.buffer_align == 0)
 		return 0;
 	return tarn_reason_set(&start->reason, -EINVAL,
-			       "bdev '%s': blocks of %u bytes do not divide %u",
-			       start->bdev_name, info.block_size, DISK_BLOCK);
+			       "bdev '%s': blocks of %u bytes do not divide %u", start->bdev_name,
+			       info.block_size, DISK_BLOCK);
 }
 
 static void

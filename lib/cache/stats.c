@@ -69,8 +69,7 @@ gauges(const struct shard *shard, struct tarn_cache_gauges *now)
 		now->segments_free += state == SEGMENT_FREE;
 		now->segments_open += state == SEGMENT_OPEN;
 		now->segments_sealed += state == SEGMENT_SEALED || state == SEGMENT_SEALING;
-		now->segments_reclaiming +=
-		    state == SEGMENT_RECLAIMING || state == SEGMENT_FREEING;
+		now->segments_reclaiming += state == SEGMENT_RECLAIMING || state == SEGMENT_FREEING;
 	}
 }
 
@@ -174,9 +173,8 @@ tarn_cache_get_stats(struct tarn_cache *cache, bool reset, struct tarn_cache_sta
 	struct gather *gather = calloc(1, sizeof(*gather));
 
 	tarn_assert(gather != NULL && tarn_on_control_reactor());
-	*gather = (struct gather){
-		.cache = cache, .reset = reset, .stats = stats, .cb = cb, .arg = arg
-	};
+	*gather =
+	    (struct gather){ .cache = cache, .reset = reset, .stats = stats, .cb = cb, .arg = arg };
 	if (stats != NULL)
 		memset(stats, 0, sizeof(*stats));
 	if (tarn_reactor_for_each(visit, gathered, gather) != 0)

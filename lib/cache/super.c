@@ -112,7 +112,7 @@ super_write(struct tarn_cache *cache, struct super_write *write)
 static bool
 all_zero(const uint8_t *bytes, size_t count)
 {
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
+	return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
 
 enum super_finding

@@ -12,11 +12,10 @@ struct change {
 	struct super_write write;
 	struct tarn_msg msg;
 	uint8_t uuid[16];
-	uint64_t generation;
 	bool forget;
 	int status;
-	struct tarn_cache_volume volume;
-	struct tarn_cache_volume *ret;
+	uint32_t id;
+	struct tarn_cache_volume *volume; /* the user's; NULL: forget */
 	tarn_cache_cb cb;
 	void *arg;
 };
@@ -67,10 +66,8 @@ change_super(struct super_write *write, struct disk_super *super)
 		change->status = -ENOSPC;
 		return;
 	}
-	volume->generation = change->generation;
-	memcpy(change->volume.uuid, volume->uuid, 16);
-	change->volume.id = volume->id;
-	change->volume.generation = volume->generation;
+	volume->generation = change->volume->generation;
+	change->id = volume->id;
 }
 
 static void
@@ -80,8 +77,8 @@ changed(struct super_write *write, int status)
 
 	if (change->status == 0)
 		change->status = status;
-	if (change->status == 0 && change->ret != NULL)
-		*change->ret = change->volume;
+	if (change->status == 0 && change->volume != NULL)
+		change->volume->id = change->id;
 	change->cb(change->arg, change->status);
 	free(change);
 }
@@ -110,13 +107,12 @@ change_new(struct tarn_cache *cache, const uint8_t uuid[16], tarn_cache_cb cb, v
 }
 
 void
-tarn_cache_volume_set(struct tarn_cache *cache, const uint8_t uuid[16], uint64_t generation,
-		      struct tarn_cache_volume *ret, tarn_cache_cb cb, void *arg)
+tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume, tarn_cache_cb cb,
+		      void *arg)
 {
-	struct change *change = change_new(cache, uuid, cb, arg);
+	struct change *change = change_new(cache, volume->uuid, cb, arg);
 
-	change->generation = generation;
-	change->ret = ret;
+	change->volume = volume;
 	tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
 }
 

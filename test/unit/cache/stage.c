@@ -358,9 +358,11 @@ stage_purge(const char *prefix)
 int
 stage_volume_set(const uint8_t uuid[16], uint64_t generation)
 {
+	struct tarn_cache_volume volume = { .generation = generation };
 	struct outcome outcome = { 0 };
 
-	tarn_cache_volume_set(stage.cache, uuid, generation, NULL, outcome_done, &outcome);
+	memcpy(volume.uuid, uuid, 16);
+	tarn_cache_volume_set(stage.cache, &volume, outcome_done, &outcome);
 	turn_until(&outcome.done);
 	return outcome.status;
 }
@@ -378,9 +380,10 @@ stage_volume_forget(const uint8_t uuid[16])
 int
 stage_ban(uint64_t first, uint64_t count)
 {
+	struct tarn_cache_block_range range = { 1, first, count };
 	struct outcome outcome = { 0 };
 
-	tarn_cache_block_ban(stage.cache, 1, first, count, outcome_done, &outcome);
+	tarn_cache_block_ban(stage.cache, &range, outcome_done, &outcome);
 	turn_until(&outcome.done);
 	return outcome.status;
 }

@@ -154,6 +154,7 @@ walk_done(void *arg, int status)
 static void
 test_dirty_blocks_are_found_after_a_crash(void)
 {
+	struct tarn_cache_dirty_walk what = { .volume_id = 1, .fn = on_dirty };
 	bool done = false;
 
 	stage_start();
@@ -163,7 +164,7 @@ test_dirty_blocks_are_found_after_a_crash(void)
 	stage_crash();
 	stage_start();
 	walked = 0;
-	tarn_cache_each_dirty(stage.cache, 1, on_dirty, NULL, walk_done, &done);
+	tarn_cache_each_dirty(stage.cache, &what, walk_done, &done);
 	stage_turns(200);
 	CU_ASSERT(done && walked == 200);
 }

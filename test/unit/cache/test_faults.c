@@ -247,14 +247,15 @@ test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing(void)
 	stage_start();
 }
 
-UT_SUITE(cache_faults, setup, teardown,
-	 UT_CASE(test_a_failed_batch_write_is_written_elsewhere_and_nobody_notices),
-	 UT_CASE(test_an_overwrite_that_was_moved_to_another_segment_is_the_one_that_recovery_finds),
-	 UT_CASE(test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups),
-	 UT_CASE(test_corrupt_data_is_a_miss_for_objects_and_stays_one),
-	 UT_CASE(test_an_unreadable_block_is_a_miss_when_clean_and_an_error_when_dirty),
-	 UT_CASE(test_a_dirty_block_that_reclaim_cannot_read_goes_on_being_an_error),
-	 UT_CASE(test_a_failed_flush_is_told_and_no_later_one_covers_for_it),
-	 UT_CASE(test_what_a_failed_flush_lost_does_not_look_like_damage),
-	 UT_CASE(test_damage_in_old_flushed_log_is_told_and_revives_nothing),
-	 UT_CASE(test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing));
+UT_SUITE(
+    cache_faults, setup, teardown,
+    UT_CASE(test_a_failed_batch_write_is_written_elsewhere_and_nobody_notices),
+    UT_CASE(test_an_overwrite_that_was_moved_to_another_segment_is_the_one_that_recovery_finds),
+    UT_CASE(test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups),
+    UT_CASE(test_corrupt_data_is_a_miss_for_objects_and_stays_one),
+    UT_CASE(test_an_unreadable_block_is_a_miss_when_clean_and_an_error_when_dirty),
+    UT_CASE(test_a_dirty_block_that_reclaim_cannot_read_goes_on_being_an_error),
+    UT_CASE(test_a_failed_flush_is_told_and_no_later_one_covers_for_it),
+    UT_CASE(test_what_a_failed_flush_lost_does_not_look_like_damage),
+    UT_CASE(test_damage_in_old_flushed_log_is_told_and_revives_nothing),
+    UT_CASE(test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing));

@@ -53,7 +53,7 @@ test_a_removed_key_is_a_miss(void)
 static void
 test_values_of_every_size_come_back(void)
 {
-	static const uint32_t sizes[] = { 0,	1,    15,   16,	   100,	  4000,	  4040,	 4095,
+	static const uint32_t sizes[] = { 0,	1,    15,   16,	   100,	  4000,	  4040,	  4095,
 					  4096, 4097, 8192, 12345, 65536, 131071, 131072, 131073 };
 	uint8_t *value = malloc(200000);
 

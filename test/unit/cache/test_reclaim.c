@@ -223,7 +223,9 @@ test_most_of_the_data_area_is_live_in_steady_state(void)
 	stage_stats(stats);
 	share = (double)stats->now.entry_count * 4096 /
 		((double)stage.cache->segment_count * stage.cache->segment_bytes);
-	/* Segments of 32 blocks, and a reserve that is a large part of them: larger ones hold more. */
+	/*
+	 * Segments of 32 blocks, and a reserve that is a large part of them: larger ones hold more.
+	 */
 	CU_ASSERT(share > 0.70);
 }
 

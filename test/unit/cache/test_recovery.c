@@ -16,7 +16,8 @@ count_found(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version)
 		snprintf(key, sizeof(key), "k%u", i);
 		if (stage_lookup(key) != 0)
 			continue;
-		CU_ASSERT(stage_op.value_bytes == bytes && stage_same(stage_value, bytes, i, version));
+		CU_ASSERT(stage_op.value_bytes == bytes &&
+			  stage_same(stage_value, bytes, i, version));
 		found++;
 	}
 	return found;
@@ -222,13 +223,13 @@ test_a_newer_version_another_uuid_and_other_geometry_are_refused(void)
 	stage.opts.shard_count = 3;
 	CU_ASSERT(stage_open() == -EINVAL && strstr(stage.reason.text, "shard_count") != NULL);
 	stage.opts.shard_count = 0;
-	CU_ASSERT(stage_open() == 0 && stage_stop() == 0);
+	stage_start();
+	CU_ASSERT(stage_stop() == 0);
 	stage_raw(TARN_IO_READ, super, 0, 4096);
 	super->head.version = DISK_VERSION + 1;
 	super->head.crc32c = tarn_crc32c(0, super, crc_at);
 	super->head.crc32c = tarn_crc32c(super->head.crc32c, &zero, 4);
-	super->head.crc32c =
-	    tarn_crc32c(super->head.crc32c, (uint8_t *)super + 16, 4096 - 16);
+	super->head.crc32c = tarn_crc32c(super->head.crc32c, (uint8_t *)super + 16, 4096 - 16);
 	stage_raw(TARN_IO_WRITE, super, 0, 4096);
 	CU_ASSERT(stage_open() == -EPROTONOSUPPORT);
 	free(super);
