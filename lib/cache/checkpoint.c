@@ -128,7 +128,10 @@ static void
 fenced(struct log_waiter *waiter, int status)
 {
 	struct fan_slot *slot = tarn_container_of(waiter, struct fan_slot, waiter);
+	struct checkpoint *checkpoint = tarn_container_of(slot->fan, struct checkpoint, fan);
 
+	/* Everything that the chunks know of is before this. */
+	checkpoint->part[slot->shard->number].disk.end = slot->shard->durable;
 	fan_answer(slot, status);
 }
 
@@ -141,16 +144,8 @@ chunks_written(struct part *part)
 	part->disk.head = shard->head;
 	part->disk.batch_number = shard->batch_number;
 	part->disk.entry_count = shard->index.entry_count;
-	if (shard->open_batch != NULL)
-		part->disk.end = shard_position(shard, shard->head, shard->open_batch->block + 1);
-	else
-		part->disk.end = shard->segment_is_open
-				     ? shard_position(shard, shard->head, shard->cursor)
-				     : shard->committed;
-	if (part->checkpoint->clean) {
-		part->disk.head_end = shard->committed % shard->segment_blocks;
-		part->disk.end = shard->committed;
-	}
+	part->disk.head_end =
+	    part->checkpoint->clean ? shard->committed % shard->segment_blocks : 0;
 	log_fence(shard, &part->slot->waiter, true, fenced);
 }
 

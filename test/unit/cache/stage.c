@@ -204,6 +204,7 @@ crash(bool power, uint64_t seed)
 	}
 	memcpy(volatile_disk.data, data, bytes);
 	memcpy(volatile_disk.flushed, flushed, bytes);
+	volatile_touch();
 	free(data);
 	free(flushed);
 }

@@ -6,6 +6,8 @@
 
 #include "test/unit/common/ut.h"
 
+#define PAGE 4096
+
 struct volatile_disk volatile_disk;
 
 struct volatile_group {
@@ -24,6 +26,7 @@ volatile_open(struct tarn_bdev *bdev, const void *opts, struct tarn_bdev_limits 
 	volatile_free();
 	disk->data = calloc(1, disk->size_bytes);
 	disk->flushed = calloc(1, disk->size_bytes);
+	disk->written = calloc(1, disk->size_bytes / PAGE);
 	*limits = (struct tarn_bdev_limits){
 		.size_bytes = disk->size_bytes,
 		.block_size = VOLATILE_SECTOR,
@@ -46,7 +49,9 @@ volatile_free(void)
 {
 	free(volatile_disk.data);
 	free(volatile_disk.flushed);
+	free(volatile_disk.written);
 	volatile_disk.data = volatile_disk.flushed = NULL;
+	volatile_disk.written = NULL;
 }
 
 static int
@@ -67,18 +72,31 @@ volatile_submit(struct tarn_channel *channel, struct tarn_io *io)
 }
 
 static void
+flush(struct volatile_disk *disk)
+{
+	for (uint64_t page = 0; page < disk->size_bytes / PAGE; page++) {
+		if (disk->written[page])
+			memcpy(disk->flushed + page * PAGE, disk->data + page * PAGE, PAGE);
+		disk->written[page] = false;
+	}
+}
+
+static void
 carry_out(struct tarn_io *io)
 {
 	struct volatile_disk *disk = &volatile_disk;
 	uint64_t at = io->offset_bytes;
 
-	if (io->op == TARN_IO_FLUSH && !disk->keep_flushed)
-		memcpy(disk->flushed, disk->data, disk->size_bytes);
+	if (io->op == TARN_IO_FLUSH)
+		flush(disk);
 	for (uint32_t i = 0; io->op <= TARN_IO_WRITE && i < io->iov_count; i++) {
 		if (io->op == TARN_IO_READ)
 			memcpy(io->iov[i].iov_base, disk->data + at, io->iov[i].iov_len);
 		else
 			memcpy(disk->data + at, io->iov[i].iov_base, io->iov[i].iov_len);
+		for (uint64_t page = at / PAGE;
+		     io->op == TARN_IO_WRITE && page * PAGE < at + io->iov[i].iov_len; page++)
+			disk->written[page] = true;
 		at += io->iov[i].iov_len;
 	}
 }
@@ -99,6 +117,12 @@ volatile_poll(struct tarn_group *group)
 		count++;
 	}
 	return count;
+}
+
+void
+volatile_touch(void)
+{
+	memset(volatile_disk.written, true, volatile_disk.size_bytes / PAGE);
 }
 
 void

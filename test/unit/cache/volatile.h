@@ -12,10 +12,12 @@ struct volatile_disk {
 	uint64_t size_bytes; /* set before the device is created */
 	uint8_t *data;	     /* as reads see it */
 	uint8_t *flushed;    /* as it was at the last flush */
-	bool keep_flushed;   /* a flush completes and does nothing: to show that it is missed */
+	bool *written;	     /* by page of 4096 bytes, since the last flush */
 };
 extern struct volatile_disk volatile_disk;
 
 void volatile_free(void);
+/** data and flushed were set from outside: any page may differ. */
+void volatile_touch(void);
 /** The power fails: each sector written since the last flush is kept or lost, by the seed. */
 void volatile_lose(uint8_t *data, const uint8_t *flushed, uint64_t seed);
