@@ -95,7 +95,7 @@ super_geometry_valid(const struct disk_super *super)
 	    super->segment_bytes < 16 * DISK_BLOCK || super->segment_bytes > (1u << 24))
 		return false;
 	if (super->shard_count == 0 || super->shard_count > DISK_CHECKPOINT_SHARDS ||
-	    super->segment_count == 0 || super->bucket_count == 0)
+	    super->segment_count == 0 || super->bucket_count < 4 || super->bucket_count % 2 != 0)
 		return false;
 	data_bytes =
 	    tarn_mul_sat((uint64_t)super->segment_count * super->shard_count, super->segment_bytes);

@@ -54,7 +54,7 @@ lay_out(struct disk_super *super, uint32_t entry_bytes)
 {
 	uint64_t entries = super->device_bytes / super->shard_count / entry_bytes;
 	uint64_t slots = entries * SLOTS_NUM / SLOTS_DEN + INDEX_PROBE_BUCKETS;
-	uint64_t buckets = slots / INDEX_BUCKET_SLOTS + 1;
+	uint64_t buckets = tarn_align_up(slots / INDEX_BUCKET_SLOTS + 1, 2);
 	uint64_t segments = super->device_bytes / super->segment_bytes / super->shard_count;
 
 	if (buckets > UINT32_MAX || segments > UINT32_MAX)

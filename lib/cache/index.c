@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Open addressing in buckets of a cache line. An entry lies in its home bucket or in one of the
- * INDEX_PROBE_BUCKETS - 1 after it, and stays where it was put: a checkpoint may be copied while
- * entries come and go. Each bucket counts, up to 15, the entries at home in it that lie elsewhere;
- * at 0 a search ends there. A count that reached 15 stays.
+ * Open addressing in buckets of a cache line. An entry lies in its home bucket, in the other one of
+ * its pair, or in one of seven further pairs that its hash draws: side by side they would grow
+ * together into stretches without a gap. It stays where it was put: a checkpoint may be copied
+ * while entries come and go. Each bucket counts, up to 15, the entries at home in it that lie
+ * elsewhere; at 0 a search ends there. A count that reached 15 stays.
  */
 #include "lib/cache/index.h"
 
@@ -42,9 +43,21 @@ index_clear(struct index *index)
 	index_recount(index);
 }
 
-/* Volumes' block numbers are anything but random: mixed as in MurmurHash3's finalizer. */
+/* Where to look for an id. */
+struct probe {
+	uint64_t hash;
+	uint32_t home; /* bucket */
+};
+
 static uint32_t
-home_of(const struct index *index, uint64_t id)
+bucket_of(const struct index *index, uint64_t hash)
+{
+	return (uint32_t)(((hash >> 32) * index->bucket_count) >> 32);
+}
+
+/* Volumes' block numbers are anything but random: mixed as in MurmurHash3's finalizer. */
+static struct probe
+probe_of(const struct index *index, uint64_t id)
 {
 	uint64_t x = id >> 8;
 
@@ -52,15 +65,18 @@ home_of(const struct index *index, uint64_t id)
 	x *= UINT64_C(0xff51afd7ed558ccd);
 	x ^= x >> 33;
 	x *= UINT64_C(0xc4ceb9fe1a85ec53);
-	return (uint32_t)(((x >> 32) * index->bucket_count) >> 32);
+	x ^= x >> 33;
+	return (struct probe){ .hash = x, .home = bucket_of(index, x) };
 }
 
+/* The pair of home, then pairs that are drawn by the hash. */
 static struct index_bucket *
-bucket_after(const struct index *index, uint32_t home, uint32_t distance)
+bucket_at(const struct index *index, const struct probe *probe, uint32_t i)
 {
-	uint64_t at = (uint64_t)home + distance;
+	uint64_t x = (probe->hash + i / 2) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t bucket = i < 2 ? probe->home : bucket_of(index, x ^ (x << 32));
 
-	return &index->buckets[at < index->bucket_count ? at : at % index->bucket_count];
+	return &index->buckets[bucket ^ (i & 1)];
 }
 
 static uint32_t
@@ -93,14 +109,14 @@ find_in(struct index_bucket *bucket, uint64_t id)
 struct index_slot *
 index_find(const struct index *index, uint64_t id)
 {
-	uint32_t home = home_of(index, id);
-	struct index_bucket *bucket = &index->buckets[home];
+	struct probe probe = probe_of(index, id);
+	struct index_bucket *bucket = &index->buckets[probe.home];
 	struct index_slot *slot = find_in(bucket, id);
 
 	if (tarn_likely(slot != NULL) || overflow_get(bucket) == 0)
 		return slot;
 	for (uint32_t i = 1; i < INDEX_PROBE_BUCKETS && slot == NULL; i++)
-		slot = find_in(bucket_after(index, home, i), id);
+		slot = find_in(bucket_at(index, &probe, i), id);
 	return slot;
 }
 
@@ -116,10 +132,10 @@ count_in(struct index *index, const struct index_slot *slot)
 struct index_slot *
 index_insert(struct index *index, uint64_t id)
 {
-	uint32_t home = home_of(index, id);
+	struct probe probe = probe_of(index, id);
 
 	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
-		struct index_bucket *bucket = bucket_after(index, home, i);
+		struct index_bucket *bucket = bucket_at(index, &probe, i);
 
 		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
 			struct index_slot *slot = &bucket->slot[j];
@@ -131,9 +147,9 @@ index_insert(struct index *index, uint64_t id)
 			count_in(index, slot);
 			if (i == 0)
 				return slot;
-			overflow = overflow_get(&index->buckets[home]);
+			overflow = overflow_get(&index->buckets[probe.home]);
 			if (overflow < OVERFLOW_STUCK)
-				overflow_set(&index->buckets[home], overflow + 1);
+				overflow_set(&index->buckets[probe.home], overflow + 1);
 			return slot;
 		}
 	}
@@ -143,8 +159,8 @@ index_insert(struct index *index, uint64_t id)
 void
 index_remove(struct index *index, struct index_slot *slot)
 {
-	uint32_t home = home_of(index, slot->id);
-	struct index_bucket *bucket = &index->buckets[home];
+	struct probe probe = probe_of(index, slot->id);
+	struct index_bucket *bucket = &index->buckets[probe.home];
 
 	tarn_assert(index_kind(slot) != 0);
 	index->entry_count--;
@@ -166,10 +182,10 @@ index_remove(struct index *index, struct index_slot *slot)
 struct index_slot *
 index_insert_over_clean(struct index *index, uint64_t id)
 {
-	uint32_t home = home_of(index, id);
+	struct probe probe = probe_of(index, id);
 
 	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
-		struct index_bucket *bucket = bucket_after(index, home, i);
+		struct index_bucket *bucket = bucket_at(index, &probe, i);
 
 		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
 			struct index_slot *slot = &bucket->slot[j];

@@ -16,7 +16,7 @@ struct index_slot {
 };
 
 #define INDEX_BUCKET_SLOTS 4
-#define INDEX_PROBE_BUCKETS 16 /* where an entry may lie: its home and those after it */
+#define INDEX_PROBE_BUCKETS 16 /* where an entry may lie: its home and others, see index.c */
 
 struct index_bucket {
 	struct index_slot slot[INDEX_BUCKET_SLOTS];
@@ -41,7 +41,7 @@ struct index {
 	uint64_t entry_count, object_count, dirty_count, suspect_count;
 };
 
-/** \return 0 or -ENOMEM. */
+/** bucket_count is even. \return 0 or -ENOMEM. */
 int index_init(struct index *index, uint32_t bucket_count);
 void index_fini(struct index *index);
 /** Empty again. */

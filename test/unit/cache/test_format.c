@@ -201,8 +201,7 @@ test_geometry_fits_its_device(void)
 		CU_ASSERT(super.data_offset + (uint64_t)super.segment_count * super.shard_count *
 						  super.segment_bytes <=
 			  size);
-		CU_ASSERT(super.checkpoint_offset[1] + super.checkpoint_bytes ==
-			  super.data_offset);
+		CU_ASSERT(super.checkpoint_offset[1] + super.checkpoint_bytes == super.data_offset);
 		/* 24 bytes of index for each 4 KiB of device, and a bucket more. */
 		CU_ASSERT((uint64_t)super.bucket_count * 64 * super.shard_count <=
 			  size / 4096 * 24 + super.shard_count * 1024);

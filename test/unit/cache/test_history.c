@@ -144,8 +144,8 @@ check_all(bool power)
 
 		/* Nothing is dropped: the log does not wrap here. */
 		if (!consistent(i, power ? key->flushed : key->acked, false)) {
-			printf("# key %u: flushed %u acked %u sent %u\n", i, key->flushed, key->acked,
-			       key->sent);
+			printf("# key %u: flushed %u acked %u sent %u\n", i, key->flushed,
+			       key->acked, key->sent);
 			wrong++;
 		}
 		twice += !consistent(i, power ? key->flushed : key->acked, false);

@@ -92,7 +92,7 @@ test_a_full_index_refuses_and_a_dirty_entry_takes_a_clean_ones_place(void)
 
 	while ((slot = index_insert(index, index_block_id(1, i))) != NULL)
 		index_set_dirty(index, slot, i++ % 2 == 0);
-	CU_ASSERT(i > 3800);
+	CU_ASSERT(i > 2800);
 	CU_ASSERT(index_find(index, index_block_id(1, i)) == NULL);
 	CU_ASSERT(index_insert_over_clean(index, index_block_id(1, i)) != NULL);
 	CU_ASSERT(index_find(index, index_block_id(1, i)) != NULL);
