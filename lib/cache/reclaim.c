@@ -353,17 +353,6 @@ begin_reclaim(struct reclaim *reclaim)
 	begin_move(reclaim);
 }
 
-int
-reclaim_tail(struct shard *shard, struct log_waiter *waiter,
-	     void (*done)(struct log_waiter *waiter, int status))
-{
-	int status = log_bare_batch(shard);
-
-	if (status == 0)
-		log_wait(shard, waiter, true, done);
-	return status;
-}
-
 static void
 tail_durable(struct log_waiter *waiter, int status)
 {
@@ -374,6 +363,21 @@ tail_durable(struct log_waiter *waiter, int status)
 	freeing->waiting = false;
 }
 
+/*
+ * A gap has opened, and until it is closed no tail becomes durable to make room in `freeing`: the
+ * segment is taken up again after that. What was moved of it is not live there any more.
+ */
+static int
+give_up(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+
+	scan_fini(&reclaim->scan);
+	segment_set_state(shard, segment_of(shard, reclaim->mover.sequence), SEGMENT_SEALED);
+	reclaim->state = RECLAIM_IDLE;
+	return 1;
+}
+
 static int
 append_tail(struct reclaim *reclaim)
 {
@@ -381,11 +385,12 @@ append_tail(struct reclaim *reclaim)
 	struct freeing *freeing = unused_freeing(reclaim);
 
 	if (freeing == NULL)
+		return reclaim->gap_again ? give_up(reclaim) : 0;
+	if (log_bare_batch(shard) != 0)
 		return 0;
-	/* From here on each header says so; what was moved lies before. */
+	/* From here on each header says so; what was moved lies before, or in the same batch. */
 	shard->tail = tarn_max_u64(shard->tail, reclaim->mover.sequence + 1);
-	if (reclaim_tail(shard, &freeing->waiter, tail_durable) != 0)
-		return 0;
+	log_wait(shard, &freeing->waiter, true, tail_durable);
 	freeing->used = freeing->waiting = true;
 	freeing->sequence = reclaim->mover.sequence;
 	freeing->entries = reclaim->scan.entries;

@@ -20,6 +20,3 @@ void reclaim_durable(struct shard *shard);
 void reclaim_gap(struct shard *shard);
 /** Begin nothing new (the shard stops). */
 void reclaim_hold(struct shard *shard);
-/** Have a tail header written and made durable. \return 0, or -EAGAIN. */
-int reclaim_tail(struct shard *shard, struct log_waiter *waiter,
-		 void (*done)(struct log_waiter *waiter, int status));

@@ -112,7 +112,10 @@ super_write(struct tarn_cache *cache, struct super_write *write)
 static bool
 all_zero(const uint8_t *bytes, size_t count)
 {
-	return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+	for (size_t i = 0; i < count; i++)
+		if (bytes[i] != 0)
+			return false;
+	return true;
 }
 
 enum super_finding
