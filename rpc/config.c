@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rpc/cache.h"
 #include "rpc/internal.h"
 
 /* In order of dependency. */
 const struct rpc_subsystem rpc_subsystems[] = {
 	{ .name = "bdev", .save = rpc_bdev_save },
+	{ .name = "cache", .depends_on = { "bdev" }, .save = rpc_cache_save },
 };
 const uint32_t rpc_subsystem_count = sizeof(rpc_subsystems) / sizeof(rpc_subsystems[0]);
 

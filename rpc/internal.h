@@ -65,6 +65,11 @@ struct cJSON *rpc_config_entry(const char *method, struct cJSON *params);
 /** Add what brings all devices back, bases before wrappers. \return 0 or -ENOMEM. */
 int rpc_bdev_save(struct cJSON *array);
 
+/* --- cache_info.c --- */
+
+#define RPC_UUID_BYTES 37 /* of its text, with the NUL */
+void rpc_uuid_format(const uint8_t uuid[16], char text[RPC_UUID_BYTES]);
+
 /* --- config.c: subsystems, in order of dependency --- */
 
 #define RPC_SUBSYSTEM_DEPENDS_MAX 4

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "rpc/cache.h"
 #include "rpc/internal.h"
 #include "tarn/bdev_probe.h"
 #include "tarn/log.h"
@@ -72,7 +73,7 @@ add_wait(struct tarn_rpc_request *req)
 
 /* --- Starting --- */
 
-static void remove_devices(void *arg);
+static void stop_caches(void *arg);
 
 static void
 loaded(void *arg, int status, const char *error)
@@ -81,7 +82,7 @@ loaded(void *arg, int status, const char *error)
 	daemon_life.loading = false;
 	if (daemon_life.life == LIFE_STOPPING) {
 		answer_waits(-ESHUTDOWN, "the daemon ends");
-		rpc_bdev_probe_stop(remove_devices, NULL);
+		rpc_bdev_probe_stop(stop_caches, NULL);
 		return;
 	}
 	if (status == 0)
@@ -138,7 +139,10 @@ rpc_start_wait(struct tarn_rpc_request *req)
 		add_wait(req);
 }
 
-/* --- Stopping: the youngest device first, so that wrappers go before their bases --- */
+/*
+ * --- Stopping: caches, then devices, of which the youngest goes first, so that wrappers go before
+ * their bases ---
+ */
 
 static void
 remove_last(void *arg, int status)
@@ -162,6 +166,12 @@ remove_devices(void *arg)
 	remove_last(arg, 0);
 }
 
+static void
+stop_caches(void *arg)
+{
+	rpc_cache_stop_all(remove_devices, arg);
+}
+
 void
 tarn_framework_stop(void (*done)(void *arg), void *arg)
 {
@@ -175,5 +185,5 @@ tarn_framework_stop(void (*done)(void *arg), void *arg)
 		return;			  /* loaded() goes on */
 	}
 	answer_waits(-ESHUTDOWN, "the daemon ends");
-	rpc_bdev_probe_stop(remove_devices, NULL);
+	rpc_bdev_probe_stop(stop_caches, NULL);
 }
