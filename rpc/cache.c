@@ -203,7 +203,7 @@ TARN_RPC_METHOD(
     .details = "A bdev with something else on it is refused, as is one whose cache has other "
 	       "geometry than what is asked for, another uuid, or lies on a device that has "
 	       "shrunk: nothing is written then. force formats all the same.",
-    .result = "name of the cache", .example = "{\"name\": \"cache0\", \"bdev_name\": \"cdev0\"}")
+    .result = "name of the cache", .example = "{\"name\": \"cache0\", \"bdev_name\": \"disk1\"}")
 
 /* --- cache_delete --- */
 

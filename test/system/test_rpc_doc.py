@@ -30,11 +30,13 @@ def needs_missing_device(method, methods):
 
 
 def turn(method):
-    """Creates first, deletes last, wrappers within what they stand on; the end at the end."""
+    """Creates first, deletes last, wrappers and caches within what they stand on; the end at the end."""
     name = method["name"]
     if name == "spdk_kill_instance":
         return 9
     wrapper = "error" in name or "delay" in name
+    if name.startswith("cache_"):
+        return {"cache_create": 2, "cache_delete": 6}.get(name, 3)
     if name.endswith("_create"):
         return 1 if wrapper else 0
     if name.endswith("_delete"):
@@ -45,7 +47,7 @@ def turn(method):
 def test_every_example_runs(start):
     daemon = start("--wait-for-rpc")
     for number in range(3):
-        daemon.file(f"disk{number}.img")
+        daemon.file(f"disk{number}.img", 64 << 20)
     rpc = daemon.rpc
     methods = rpc.tarn_get_schema()["methods"]
     assert rpc.framework_start_init() is True
