@@ -159,7 +159,7 @@ static const struct tarn_rpc_field create_list[] = {
 	{ "uuid", TARN_RPC_STRING, CREATE_AT(opts.uuid), .min = 36, .max = 36, .def_help = "any",
 	  .help = "Open only the cache that has this identity" },
 	{ "default_ttl_s", TARN_RPC_I64, CREATE_AT(settings.default_ttl_s), .def = "0", .min = 0,
-	  .unit = "s", .def_help = "0: they do not expire",
+	  .max = TARN_JSON_INTEGER_MAX, .unit = "s", .def_help = "0: they do not expire",
 	  .help = "Time to live of objects that are stored without one" },
 	{ "max_object_bytes", TARN_RPC_SIZE, CREATE_AT(settings.max_object_bytes), .def = "0",
 	  .unit = "bytes", .def_help = "0: what a segment holds",
@@ -295,8 +295,9 @@ struct options_params {
 static const struct tarn_rpc_field options_list[] = {
 	{ "name", TARN_RPC_STRING, TARN_RPC_AT(struct options_params, name), .required = true,
 	  .min = 1, .max = TARN_CACHE_NAME_MAX, .help = "Name of the cache" },
-	{ "default_ttl_s", TARN_RPC_I64, OPTIONS_AT(default_ttl_s), .min = 0, .unit = "s",
-	  .def_help = "as it is", .given = OPTIONS_GIVEN(ttl_given),
+	{ "default_ttl_s", TARN_RPC_I64, OPTIONS_AT(default_ttl_s), .min = 0,
+	  .max = TARN_JSON_INTEGER_MAX, .unit = "s", .def_help = "as it is",
+	  .given = OPTIONS_GIVEN(ttl_given),
 	  .help =
 	      "Time to live of objects stored without one, from now on; 0: they do not expire" },
 	{ "max_object_bytes", TARN_RPC_SIZE, OPTIONS_AT(max_object_bytes), .unit = "bytes",

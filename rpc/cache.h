@@ -73,7 +73,8 @@ struct rpc_cache_item {
 	struct rpc_cache_file file; /* path NULL: none */
 	struct rpc_cache_call *call;
 	bool base64_only;
-	int status; /* as the operation's, or that of the file */
+	bool failed; /* with a reason; -ENOENT of an operation is an outcome, of a file a failure */
+	int status;
 	struct tarn_reason reason;
 };
 
@@ -86,7 +87,7 @@ struct rpc_cache_method {
 	size_t batch_entry_bytes; /* 0: no batch */
 	/** \return 0, or -EINVAL with what is wrong in item->reason. */
 	int (*fill)(const void *entry, struct rpc_cache_item *item);
-	/** What an operation that came to its end answers: item->status is 0, -ENOENT or -EEXIST. */
+	/** What an item that did not fail answers: its status is 0, -ENOENT or -EEXIST. */
 	void (*answer)(const struct rpc_cache_item *item, struct cJSON *object);
 };
 /** The handler of all of them. */

@@ -34,11 +34,12 @@ struct ttl {
 	bool never;
 };
 static const struct tarn_rpc_field ttl_list[] = {
-	{ "ttl_s", TARN_RPC_I64, TARN_RPC_AT(struct ttl, ttl_s), .def = "0", .min = 0, .unit = "s",
-	  .def_help = "0: the cache's default_ttl_s", .word = "never",
-	  .word_flag = TARN_RPC_FLAG(struct ttl, never), .help = "Time to live, from now on" },
+	{ "ttl_s", TARN_RPC_I64, TARN_RPC_AT(struct ttl, ttl_s), .def = "0", .min = 0,
+	  .max = TARN_JSON_INTEGER_MAX, .unit = "s", .def_help = "0: the cache's default_ttl_s",
+	  .word = "never", .word_flag = TARN_RPC_FLAG(struct ttl, never),
+	  .help = "Time to live, from now on" },
 	{ "expire_at_s", TARN_RPC_I64, TARN_RPC_AT(struct ttl, expire_at_s), .def = "0", .min = 0,
-	  .unit = "s", .def_help = "0: by ttl_s",
+	  .max = TARN_JSON_INTEGER_MAX, .unit = "s", .def_help = "0: by ttl_s",
 	  .help = "Unix time at which it is over, instead" },
 };
 static const struct tarn_rpc_fields ttl_fields = { ttl_list, tarn_array_count(ttl_list),

@@ -50,6 +50,7 @@ take_file_status(struct rpc_cache_item *item)
 {
 	item->status = item->file.status;
 	item->reason = item->file.reason;
+	item->failed = item->status != 0;
 }
 
 /* --- Files, before and after --- */
@@ -114,9 +115,13 @@ files_start(struct rpc_cache_call *call)
 	if (rc == 0)
 		return;
 	for (uint32_t i = 0; i < call->item_count; i++) {
-		if (wants_file(&call->items[i]))
-			call->items[i].status = tarn_reason_set(
-			    &call->items[i].reason, rc, "no thread for files: %s", strerror(-rc));
+		struct rpc_cache_file *file = &call->items[i].file;
+
+		if (!wants_file(&call->items[i]))
+			continue;
+		file->status =
+		    tarn_reason_set(&file->reason, rc, "no thread for files: %s", strerror(-rc));
+		take_file_status(&call->items[i]);
 	}
 	next_step(call);
 }
@@ -181,12 +186,6 @@ explain(struct rpc_cache_item *item)
 	}
 }
 
-static bool
-is_outcome(int status)
-{
-	return status == 0 || status == -ENOENT || status == -EEXIST;
-}
-
 static void
 op_done(struct tarn_cache_op *op)
 {
@@ -194,7 +193,8 @@ op_done(struct tarn_cache_op *op)
 	struct rpc_cache_call *call = item->call;
 
 	item->status = op->status;
-	if (!is_outcome(item->status))
+	item->failed = op->status != 0 && op->status != -ENOENT && op->status != -EEXIST;
+	if (item->failed)
 		explain(item);
 	call->pending--;
 	if (call->pending == 0)
@@ -214,6 +214,7 @@ operate(struct rpc_cache_call *call)
 		if (item->status != 0)
 			continue;
 		item->status = rc;
+		item->failed = rc != 0;
 		item->reason = reason;
 		if (rc == 0) {
 			item->op.cache = cache;
@@ -255,7 +256,7 @@ item_json(const struct rpc_cache_item *item)
 {
 	struct cJSON *object = cJSON_CreateObject(), *error;
 
-	if (is_outcome(item->status)) {
+	if (!item->failed) {
 		item->call->method->answer(item, object);
 		return object;
 	}
@@ -275,12 +276,14 @@ batch_json(struct rpc_cache_call *call)
 		struct rpc_cache_item *item = &call->items[i];
 		uint64_t item_bytes = item->file.path == NULL ? item->op.result_bytes : 0;
 
-		if (item->status == 0 && used_bytes + item_bytes > ALL_VALUES_MAX_BYTES)
+		if (item->status == 0 && used_bytes + item_bytes > ALL_VALUES_MAX_BYTES) {
+			item->failed = true;
 			item->status = tarn_reason_set(&item->reason, -EMSGSIZE,
 						       "the answer would be too long: look this "
 						       "key up by itself, or into a file");
-		else
+		} else {
 			used_bytes += item_bytes;
+		}
 		cJSON_AddItemToArray(array, item_json(item));
 	}
 	return array;
@@ -310,7 +313,7 @@ answer(struct rpc_cache_call *call)
 
 	if (call->method->batch_entry_bytes != 0)
 		tarn_rpc_reply(call->req, batch_json(call));
-	else if (is_outcome(first->status))
+	else if (!first->failed)
 		tarn_rpc_reply(call->req, item_json(first));
 	else
 		tarn_rpc_fail(call->req, first->status, "%s", first->reason.text);

@@ -3,7 +3,7 @@
 import base64
 
 MIB = 1 << 20
-DEVICE_BYTES = 64 * MIB
+DEVICE_BYTES = 256 * MIB
 BLOCK_BYTES = 4096
 
 
