@@ -63,3 +63,26 @@ def damage(path, offset, data=b"\xff" * 64):
     with open(path, "r+b") as file:
         file.seek(offset)
         file.write(data)
+
+
+def crc32c(data):
+    """CRC-32C (Castagnoli), bit by bit; for a block or two."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def set_super_version(path, copy, version):
+    """As a newer tarn would have written it: magic, version, checksum stay where they are."""
+    with open(path, "r+b") as file:
+        file.seek(copy * BLOCK_BYTES)
+        block = bytearray(file.read(BLOCK_BYTES))
+        if not any(block):
+            return
+        block[8:16] = version.to_bytes(4, "little") + bytes(4)
+        block[12:16] = crc32c(block).to_bytes(4, "little")
+        file.seek(copy * BLOCK_BYTES)
+        file.write(block)

@@ -111,7 +111,8 @@ def test_every_method_names_a_cache_that_is_not_there(daemon):
         if not method["name"].startswith("cache_") or method["name"] == "cache_create":
             continue
         params = {**method["example"], "name": "no-such"}
-        refused(lambda m=method, p=params: daemon.rpc.call(m["name"], **p), ["no-such", "cache_get_caches"], NoSuchDevice)
+        refused(lambda m=method, p=params: daemon.rpc.call(m["name"], **p), ["no-such", "cache_get_caches"],
+                NoSuchDevice)
 
 
 # --- Keys and values ---
