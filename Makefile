@@ -67,12 +67,14 @@ BINS := $(APPS:app/%=$(B)/bin/%)
 UNIT_BINS := $(UNITS:%=$(B)/%.test)
 FUZZ_BINS := $(FUZZERS:%=$(B)/test/fuzz/%)
 LIBTARN := $(B)/lib/libtarn.so.$(firstword $(subst ., ,$(VERSION)))
+LIBTARN_A := $(B)/lib/libtarn.a
+EXAMPLES := $(patsubst doc/example/%.c,$(B)/example/%,$(wildcard doc/example/*.c))
 ALL_OBJS := $(call objs_of,$(LIBS) $(RPCS) $(APPS)) \
-	$(patsubst %.c,$(B)/%.o,$(wildcard test/unit/*/*.c test/fuzz/*.c))
+	$(patsubst %.c,$(B)/%.o,$(wildcard test/unit/*/*.c test/fuzz/*.c doc/example/*.c))
 
 .PHONY: all help clean FORCE
-## make            build tarnd, tarnctl, tarnperf and libtarn into build/plain
-all: hint $(BINS) $(LIBTARN)
+## make            build the programs, libtarn (shared, static) and the example into build/plain
+all: hint $(BINS) $(LIBTARN) $(LIBTARN_A) $(EXAMPLES)
 
 ## make help       this list
 help:
@@ -161,7 +163,7 @@ define link_rule
 $(1): $(2) $(B)/flags Makefile $(MODULE_MKS)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $(BASE_LDFLAGS) $(4) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(call libs_of,$(3)) $(5)
+	@$$(CC) $(BASE_LDFLAGS) $(4) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $(call libs_of,$(3)) $(5)
 endef
 program = $(call link_rule,$(1),$(call objs_of,$(2)),$(2))
 $(foreach a,$(APPS),$(eval $(call program,$(B)/bin/$(notdir $(a)),$(call closure,$(a)))))
@@ -171,6 +173,15 @@ $(foreach f,$(FUZZERS),$(eval $(call link_rule,$(B)/test/fuzz/$(f),$(B)/test/fuz
 	objs_of,$(LIBS) $(RPCS)),$(LIBS) $(RPCS),-fsanitize=fuzzer$(comma)$(FUZZ_SAN))))
 $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(comma)-soname=$(notdir \
 	$(LIBTARN))))
+
+# One object in the archive: drivers register themselves, and would not be linked from one by one.
+$(LIBTARN_A): $(call objs_of,$(LIBS)) $(B)/flags Makefile $(MODULE_MKS)
+	@mkdir -p $(@D)
+	@echo "  AR      $@"
+	@$(CC) -r -nostdlib -o $(B)/lib/libtarn.o $(filter %.o,$^)
+	@rm -f $@ && $(AR) rcs $@ $(B)/lib/libtarn.o && rm -f $(B)/lib/libtarn.o
+$(foreach e,$(EXAMPLES),$(eval $(call link_rule,$(e),$(e:$(B)/example/%=$(B)/doc/example/%.o) \
+	$(LIBTARN_A),$(LIBS))))
 
 -include $(ALL_OBJS:.o=.d)
 -include test/bench/bench.mk test/lab/lab.mk
@@ -191,7 +202,8 @@ $(MANS): $(B)/bin/$$(basename $$(notdir $$@))
 		{ scripts/deps.sh --check install; exit 1; }
 
 fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' \
-	-e 's|@PKGS@|$(call pkgs_of,$(LIBS))|g'
+	-e 's|@PKGS@|$(call pkgs_of,$(LIBS))|g' \
+	-e 's|@LIBS@|$(sort $(foreach m,$(LIBS),$($(m)_LDLIBS)))|g'
 D = $(DESTDIR)$(PREFIX)
 
 .PHONY: install uninstall
@@ -199,9 +211,9 @@ D = $(DESTDIR)$(PREFIX)
 ##                 unit, bash completion, configurations, Python client; make uninstall removes them
 install: all $(MANS)
 	@install -d $(addprefix $D/,bin lib/pkgconfig lib/systemd/system include/tarn share/man/man1 \
-		share/man/man8 share/bash-completion/completions share/tarn/json-config)
+		share/man/man8 share/bash-completion/completions share/tarn/json-config share/tarn/example)
 	@install -m 755 $(BINS) $D/bin
-	@install -m 644 $(LIBTARN) $D/lib
+	@install -m 644 $(LIBTARN) $(LIBTARN_A) $D/lib
 	@ln -sf $(notdir $(LIBTARN)) $D/lib/libtarn.so
 	@install -m 644 $(wildcard include/tarn/*.h) $D/include/tarn
 	@$(fill) scripts/tarn.pc.in >$D/lib/pkgconfig/tarn.pc
@@ -211,10 +223,11 @@ install: all $(MANS)
 	@$(B)/bin/tarnctl completion bash >$D/share/bash-completion/completions/tarnctl
 	@install -m 644 $(wildcard json-config/*.json) $D/share/tarn/json-config
 	@install -m 644 scripts/tarn_rpc.py scripts/example-control.py $D/share/tarn
+	@install -m 644 $(wildcard doc/example/*.c) $D/share/tarn/example
 	@echo "installed into $D"
 
 uninstall:
-	@rm -rf $D/include/tarn $D/share/tarn $D/lib/libtarn.so*
+	@rm -rf $D/include/tarn $D/share/tarn $D/lib/libtarn.*
 	@rm -f $(BINS:$(B)/bin/%=$D/bin/%) $D/lib/pkgconfig/tarn.pc $D/lib/systemd/system/tarnd.service \
 		$D/share/bash-completion/completions/tarnctl $(wildcard $D/share/man/man[18]/tarn*.[18])
 

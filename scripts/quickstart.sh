@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Run tarnd on files as devices, as an ordinary user, and say what to try next. `make run` calls it.
+# Run tarnd on files as devices, one with a cache on it, as an ordinary user, and say what to try next. `make run` calls it.
 set -u
 
 config=json-config/quickstart.json
@@ -93,6 +93,8 @@ until "$bin/tarnctl" -s "$socket" framework_wait_init >/dev/null 2>&1; do
 done
 
 "$bin/tarnctl" -s "$socket" --table bdev_get_bdevs
+echo
+"$bin/tarnctl" -s "$socket" cache
 cat <<END
 
 tarnd is up. In another terminal:
@@ -100,6 +102,9 @@ tarnd is up. In another terminal:
     export PATH=$bin:\$PATH TARN_SOCKET=$socket
     tarnctl bdev_get_bdevs --name NAME      # one device, in full
     tarnctl iostat -w 1                     # what they do, every second
+    tarnctl cache store cache0 KEY VALUE    # or from stdin; --ttl_s N
+    tarnctl cache lookup cache0 KEY
+    tarnctl cache stats cache0              # hits, misses, latencies, log
     tarnctl --help                          # every method; tarnctl METHOD --help explains one
     tarnperf --help                         # measure a device, or a configuration
 

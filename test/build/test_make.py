@@ -106,11 +106,11 @@ def test_deps_names_an_unknown_group():
 
 
 INSTALLED = [
-    "bin/tarnd", "bin/tarnctl", "bin/tarnperf", "lib/libtarn.so", "lib/pkgconfig/tarn.pc",
+    "bin/tarnd", "bin/tarnctl", "bin/tarnperf", "lib/libtarn.so", "lib/libtarn.a", "lib/pkgconfig/tarn.pc",
     "lib/systemd/system/tarnd.service", "include/tarn/bdev.h", "share/man/man8/tarnd.8",
     "share/man/man1/tarnctl.1", "share/man/man1/tarnperf.1",
     "share/bash-completion/completions/tarnctl", "share/tarn/json-config/quickstart.json",
-    "share/tarn/tarn_rpc.py",
+    "share/tarn/tarn_rpc.py", "share/tarn/example/cache.c",
 ]
 CONSUMER = """
 #include <stdio.h>
@@ -161,6 +161,27 @@ def test_a_program_builds_against_what_was_installed(installed, tmp_path):
     version = subprocess.run(["pkg-config", "--modversion", "tarn"], env=env, capture_output=True, text=True,
                              check=True)
     assert done.stdout == version.stdout
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_the_example_builds_against_what_was_installed_and_runs(installed, tmp_path, static):
+    env = dict(os.environ, PKG_CONFIG_PATH=str(installed / "usr/lib/pkgconfig"),
+               LD_LIBRARY_PATH=str(installed / "usr/lib"))
+    flags = subprocess.run(["pkg-config", f"--define-variable=prefix={installed}/usr", "--cflags", "--libs", "tarn",
+                            *(["--static"] if static else [])],
+                           env=env, capture_output=True, text=True, check=True).stdout.split()
+    if static:  # this library alone: not all others have a static form
+        flags = ["-l:libtarn.a" if flag == "-ltarn" else flag for flag in flags]
+        env.pop("LD_LIBRARY_PATH")
+    source = installed / "usr/share/tarn/example/cache.c"
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", "example", source, *flags], cwd=tmp_path,
+                   check=True)
+    with open(tmp_path / "cache.img", "wb") as file:
+        file.truncate(64 << 20)
+    for value in [["stored"], []]:
+        done = subprocess.run(["./example", "cache.img", "key", *value], cwd=tmp_path, env=env, capture_output=True,
+                              text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "stored\n"), done.stderr
 
 
 def test_man_pages_render(installed):

@@ -26,7 +26,7 @@ def test_the_readme_lists_every_file():
 
 
 @pytest.mark.parametrize("path", FILES, ids=os.path.basename)
-def test_it_starts_and_gives_every_device(start, folder, path):
+def test_it_starts_and_gives_every_device_and_cache(start, folder, path):
     config = load(path)
     for number, call in enumerate(calls(config)):
         name = call["params"].get("filename")
@@ -36,11 +36,12 @@ def test_it_starts_and_gives_every_device(start, folder, path):
             name = call["params"]["filename"] = f"stand-in{number}.img"
             call["method"] = call["method"].replace("uring_cmd", "uring")  # which has the same parameters, and files
         with open(os.path.join(folder, name), "wb") as file:
-            file.truncate(64 << 20)
+            file.truncate(256 << 20)
     with open(os.path.join(folder, "c.json"), "w", encoding="utf-8") as file:
         json.dump(config, file)
     daemon = start("-c", "c.json")
-    assert [bdev["name"] for bdev in daemon.rpc.bdev_get_bdevs()] == [call["params"]["name"] for call in calls(config)]
+    there = [item["name"] for item in daemon.rpc.bdev_get_bdevs() + daemon.rpc.cache_get_caches()]
+    assert there == [call["params"]["name"] for call in calls(config)]
     saved = calls(daemon.rpc.save_config())
     assert [call["method"] for call in saved] == [call["method"] for call in calls(config)]
 
