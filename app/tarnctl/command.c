@@ -10,6 +10,10 @@ const struct ctl_command ctl_commands[] = {
 	  "I/O rates of bdevs, as iostat(1) shows them", ctl_iostat },
 	{ "histogram", "[-j] BDEV", "latencies of a bdev: percentiles and a bar chart",
 	  ctl_histogram },
+	{ "cache", "[list | stats NAME | VERB [NAME [KEY [VALUE]]] [--FIELD VALUE]...]",
+	  "caches: list, stats for eyes, and each method cache_VERB with its name, key and value "
+	  "as plain words",
+	  ctl_cache },
 	{ "save_config", "[FILE]", "write a configuration that brings the present state back",
 	  ctl_save_config },
 	{ "load_config", "[FILE]", "carry out the calls of a configuration file", ctl_load_config },

@@ -74,20 +74,32 @@ offer_fields(const struct cJSON *method, const char *word, int argc, char **argv
 	offer("--help", word);
 }
 
+/* Names of what a method lists. */
+static void
+offer_names(struct ctl *ctl, const char *method, const char *word)
+{
+	struct cJSON *list = NULL;
+	const struct cJSON *item;
+
+	if (ctl_find_method(ctl, method) == NULL || ctl_call(ctl, method, NULL, &list) != CTL_OK) {
+		return;
+	}
+	cJSON_ArrayForEach (item, list) {
+		offer(ctl_text(item, "name"), word);
+	}
+	cJSON_Delete(list);
+}
+
 static void
 offer_bdevs(struct ctl *ctl, const char *word)
 {
-	struct cJSON *bdevs = NULL;
-	const struct cJSON *bdev;
+	offer_names(ctl, "bdev_get_bdevs", word);
+}
 
-	if (ctl_find_method(ctl, "bdev_get_bdevs") == NULL ||
-	    ctl_call(ctl, "bdev_get_bdevs", NULL, &bdevs) != CTL_OK) {
-		return;
-	}
-	cJSON_ArrayForEach (bdev, bdevs) {
-		offer(ctl_text(bdev, "name"), word);
-	}
-	cJSON_Delete(bdevs);
+static void
+offer_caches(struct ctl *ctl, const char *word)
+{
+	offer_names(ctl, "cache_get_caches", word);
 }
 
 /* "name" of a method that makes something is a new one. */
@@ -101,6 +113,17 @@ takes_bdev(const struct cJSON *method, const char *field)
 	}
 	return strcmp(field, "bdev_name") == 0 || strcmp(field, "base_name") == 0 ||
 	       strcmp(field, "base_bdev_name") == 0 || strcmp(field, "core_bdev_name") == 0;
+}
+
+static bool
+takes_cache(const struct cJSON *method, const char *field)
+{
+	const char *name = ctl_text(method, "name");
+
+	if (strcmp(field, "name") == 0) {
+		return strncmp(name, "cache_", 6) == 0 && strstr(name, "_create") == NULL;
+	}
+	return strcmp(field, "cache_name") == 0;
 }
 
 static void
@@ -126,12 +149,15 @@ offer_values(struct ctl *ctl, const struct cJSON *method, const struct cJSON *fi
 	if (takes_bdev(method, ctl_text(field, "name"))) {
 		offer_bdevs(ctl, word);
 	}
+	if (takes_cache(method, ctl_text(field, "name"))) {
+		offer_caches(ctl, word);
+	}
 }
 
 static void
-complete_method(struct ctl *ctl, int argc, char **argv)
+complete_method(struct ctl *ctl, const char *name, int argc, char **argv)
 {
-	const struct cJSON *method = ctl_find_method(ctl, argv[0]), *field = NULL;
+	const struct cJSON *method = ctl_find_method(ctl, name), *field = NULL;
 	const char *word = argv[argc - 1], *before = argv[argc - 2];
 
 	if (method == NULL) {
@@ -149,6 +175,39 @@ complete_method(struct ctl *ctl, int argc, char **argv)
 }
 
 static void
+offer_verbs(const struct ctl *ctl, const char *word)
+{
+	const struct cJSON *method;
+
+	offer("list", word);
+	offer("stats", word);
+	cJSON_ArrayForEach (method, ctl_methods(ctl)) {
+		const char *name = ctl_text(method, "name");
+
+		if (strncmp(name, "cache_", 6) == 0) {
+			offer(name + 6, word);
+		}
+	}
+}
+
+/* argv[0] is "cache". */
+static void
+complete_cache(struct ctl *ctl, int argc, char **argv)
+{
+	char name[64];
+
+	if (argc == 2) {
+		offer_verbs(ctl, argv[1]);
+		return;
+	}
+	snprintf(name, sizeof(name), "cache_%s", argv[1]);
+	if (argc == 3 && argv[2][0] != '-' && strcmp(argv[1], "create") != 0) {
+		offer_caches(ctl, argv[2]);
+	}
+	complete_method(ctl, name, argc - 1, argv + 1);
+}
+
+static void
 complete_command(struct ctl *ctl, int argc, char **argv)
 {
 	const char *word = argv[argc - 1];
@@ -159,8 +218,10 @@ complete_command(struct ctl *ctl, int argc, char **argv)
 		offer("bash", word);
 		offer("zsh", word);
 		offer("fish", word);
+	} else if (strcmp(argv[0], "cache") == 0) {
+		complete_cache(ctl, argc, argv);
 	} else {
-		complete_method(ctl, argc, argv);
+		complete_method(ctl, argv[0], argc, argv);
 	}
 }
 

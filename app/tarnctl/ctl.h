@@ -39,6 +39,9 @@ extern const struct ctl_command ctl_commands[];
 enum ctl_exit ctl_run(struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_iostat(struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_histogram(struct ctl *ctl, int argc, char **argv);
+enum ctl_exit ctl_cache(struct ctl *ctl, int argc, char **argv);
+/** cache_stats.c: argv[0] is "stats". */
+enum ctl_exit ctl_cache_stats(struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_save_config(struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_load_config(struct ctl *ctl, int argc, char **argv);
 enum ctl_exit ctl_batch(struct ctl *ctl, int argc, char **argv);
@@ -95,12 +98,16 @@ struct cJSON *ctl_params_of_args(struct ctl *ctl, const struct cJSON *method, in
 char **ctl_words_split(const char *line, int *ret_count);
 void ctl_words_free(char **words);
 
-/* --- help.c, output.c, table.c --- */
+/* --- help.c, output.c, table.c, cache_stats.c --- */
 
 void ctl_print_help(struct ctl *ctl);
 void ctl_print_method_help(const struct cJSON *method);
 void ctl_print_result(const struct ctl *ctl, struct cJSON *result);
 /** An array of objects as a table with aligned columns. */
 void ctl_print_table(const struct cJSON *array);
+/** A member's number, 0 where there is none. */
+double ctl_number(const struct cJSON *object, const char *name);
+/** "1.5 MiB". \return text for free(). */
+char *ctl_bytes_text(double bytes);
 /** A value in one line, as it stands in a table. \return text for free(). */
 char *ctl_cell(const struct cJSON *value);

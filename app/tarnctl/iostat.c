@@ -65,17 +65,9 @@ parse_opts(struct ctl *ctl, int argc, char **argv, struct opts *opts)
 }
 
 static double
-number_of(const struct cJSON *object, const char *name)
-{
-	const struct cJSON *number = cJSON_GetObjectItemCaseSensitive(object, name);
-
-	return cJSON_IsNumber(number) ? number->valuedouble : 0;
-}
-
-static double
 delta(const struct cJSON *before, const struct cJSON *after, const char *name)
 {
-	double difference = number_of(after, name) - number_of(before, name);
+	double difference = ctl_number(after, name) - ctl_number(before, name);
 
 	return difference > 0 ? difference : 0; /* somebody reset them */
 }
@@ -171,8 +163,8 @@ static void
 report(const struct ctl *ctl, const struct opts *opts, const struct cJSON *before,
        const struct cJSON *after)
 {
-	double tick_rate = number_of(after, "tick_rate");
-	double seconds = (number_of(after, "ticks") - number_of(before, "ticks")) / tick_rate;
+	double tick_rate = ctl_number(after, "tick_rate");
+	double seconds = (ctl_number(after, "ticks") - ctl_number(before, "ticks")) / tick_rate;
 	const struct cJSON *bdevs = cJSON_GetObjectItemCaseSensitive(after, "bdevs"), *bdev;
 	struct cJSON *array = cJSON_CreateArray();
 	size_t width = strlen("Device");
@@ -219,7 +211,7 @@ take_sample(struct ctl *ctl, const struct opts *opts, struct cJSON **ret_sample)
 			status = CTL_REFUSED;
 		}
 	}
-	if (status == CTL_OK && number_of(*ret_sample, "tick_rate") <= 0) {
+	if (status == CTL_OK && ctl_number(*ret_sample, "tick_rate") <= 0) {
 		ctl_error("iostat: bdev_get_iostat answers without a tick_rate");
 		status = CTL_REFUSED;
 	}

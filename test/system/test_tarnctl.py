@@ -11,6 +11,7 @@ import subprocess
 import threading
 
 import pytest
+from cache import make
 from tarn import LIMIT_S, TARNCTL
 
 
@@ -332,3 +333,75 @@ def test_an_answer_that_never_comes_ends_at_the_timeout(fake):
 def test_answers_that_are_none_are_refused(fake, answer):
     done = fake({"tarn_get_schema": answer})("bdev_get_bdevs")
     assert done.returncode == 1 and done.stderr != ""
+
+
+# --- Caches ---
+
+
+@pytest.fixture
+def cache_ctl(daemon, ctl):
+    make(daemon)
+    return ctl
+
+
+def test_caches_are_a_table(ctl, daemon):
+    assert "no caches" in ctl.ok("cache")
+    make(daemon)
+    for command in (["cache"], ["cache", "list"]):
+        header, row = ctl.ok(*command).splitlines()
+        assert header.split() == ["name", "bdev", "state", "size", "objects", "hits", "ram"]
+        assert row.split()[:3] == ["c0", "dev_c0", "running"]
+    assert ctl.json("cache", "-j")[0]["name"] == "c0"
+    header, row = ctl.ok("-t", "cache_get_caches").splitlines()
+    assert header.startswith("name") and row.startswith("c0")
+
+
+def test_values_go_in_and_out_as_plain_words(cache_ctl):
+    assert json.loads(cache_ctl.ok("cache", "store", "c0", "k", "some words", "--ttl_s", "60")) == {"stored": True}
+    assert cache_ctl.ok("cache", "lookup", "c0", "k") == "some words"
+    assert cache_ctl.json("cache", "lookup", "c0", "k", "-j")["value_bytes"] == 10
+    assert cache_ctl.ok("cache", "lookup", "--name", "c0", "--key", "k", "--offset_bytes", "5") == "words"
+    cache_ctl.ok("cache", "store", "c0", "in", stdin="line\nline\n")
+    assert cache_ctl.ok("cache", "lookup", "c0", "in") == "line\nline\n"
+    data = bytes(range(256)) * 100
+    command = [TARNCTL, "-s", cache_ctl.path, "cache"]
+    subprocess.run([*command, "store", "c0", "b"], input=data, check=True, timeout=LIMIT_S, stdout=subprocess.DEVNULL)
+    done = subprocess.run([*command, "lookup", "c0", "b"], capture_output=True, check=True, timeout=LIMIT_S)
+    assert done.stdout == data
+    assert cache_ctl.json("cache", "remove", "c0", "k") == {"removed": True}
+    missed = cache_ctl("cache", "lookup", "c0", "k")
+    assert (missed.returncode, missed.stdout) == (1, "") and "a miss" in missed.stderr
+    assert cache_ctl.json("cache", "flush", "c0") is True
+
+
+def test_statistics_are_readable(cache_ctl):
+    cache_ctl.ok("cache", "store", "c0", "k", "v" * 2048)
+    cache_ctl.ok("cache", "lookup", "c0", "k")
+    cache_ctl("cache", "lookup", "c0", "absent")
+    text = cache_ctl.ok("cache", "stats", "c0")
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["lookups"].split()[1:] == ["2", "hit", "ratio", "50.00%"]
+    assert lines["misses"].split()[1:] == ["1", "absent", "1"]
+    assert "2.0 KiB" in lines["hits"] and "write amplification" in lines["log"] and "open" in lines["segments"]
+    assert lines["hit"].split()[1] == lines["miss"].split()[1] == lines["store"].split()[1] == "1"
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert cache_ctl.json("cache", "stats", "-j", "c0")["hits"]["total"] == 1
+
+
+def test_wrong_use_of_caches_is_status_2_and_refusals_are_status_1(cache_ctl):
+    for args in (["nope"], ["stats"], ["stats", "a", "b"], ["store", "c0"], ["lookup", "c0", "k", "v"],
+                 ["flush", "c0", "k"], ["store", "c0", "k", "v", "w"], ["lookup", "c0", "k", "--key", "k"]):
+        done = cache_ctl("cache", *args, stdin="")
+        assert done.returncode == (1 if args == ["store", "c0"] else 2), args
+    for args in (["lookup", "none", "k"], ["stats", "none"], ["store", "c0", "", "v"]):
+        assert cache_ctl("cache", *args).returncode == 1
+    assert "Usage: tarnctl cache_store" in cache_ctl.ok("cache", "store", "--help")
+
+
+def test_caches_are_completed(cache_ctl):
+    assert {"list", "stats", "store", "lookup", "list_keys"} <= set(cache_ctl.ok("__complete", "cache", "").split())
+    assert cache_ctl.ok("__complete", "cache", "stats", "").split() == ["c0"]
+    assert "c0" in cache_ctl.ok("__complete", "cache", "store", "").split()
+    assert "--ttl_s" in cache_ctl.ok("__complete", "cache", "store", "c0", "k", "v", "--").split()
+    assert cache_ctl.ok("__complete", "cache_flush", "--name", "").split()[0] == "c0"
+    assert "dev_c0" in cache_ctl.ok("__complete", "cache_create", "--bdev_name", "").split()
