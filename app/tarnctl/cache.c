@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/tarnctl/ctl.h"
 #include "tarn/json.h"
@@ -92,6 +93,16 @@ list(struct ctl *ctl)
 
 /* --- Methods --- */
 
+/* As it is; a terminal's prompt shall not stand behind it. */
+static void
+print_bytes(const char *data, size_t bytes)
+{
+	fwrite(data, 1, bytes, stdout);
+	if (isatty(STDOUT_FILENO) && bytes > 0 && data[bytes - 1] != '\n') {
+		putchar('\n');
+	}
+}
+
 static enum ctl_exit
 print_value(const struct cJSON *result)
 {
@@ -104,9 +115,9 @@ print_value(const struct cJSON *result)
 		return CTL_REFUSED;
 	}
 	if (text != NULL) {
-		fwrite(text, 1, strlen(text), stdout);
+		print_bytes(text, strlen(text));
 	} else if (base64 != NULL && tarn_base64_decode(base64, &data, &bytes) == 0) {
-		fwrite(data, 1, bytes, stdout);
+		print_bytes(data, bytes);
 	}
 	free(data);
 	return CTL_OK;
