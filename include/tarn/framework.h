@@ -6,7 +6,7 @@
  * The daemon's life as seen from its control plane: from the first turn, over the configuration, to
  * running; and back. Control reactor only.
  *
- *   starting --config loaded--> running --stop--> stopping --devices closed--> done
+ *   starting --config loaded--> running --stop--> stopping --caches, devices closed--> done
  *       ^ with wait_for_rpc only framework_start_init leads on, and only start-up methods
  *         may be called
  */
@@ -20,7 +20,7 @@ struct tarn_framework_opts {
 void tarn_framework_start(const struct tarn_framework_opts *opts);
 
 /**
- * Answer what waits, and remove every device, wrappers before bases: I/O in flight completes. Then
- * done(arg). Also while starting: it ends the start.
+ * Answer what waits, stop every cache, and remove every device, wrappers before bases: I/O in
+ * flight completes. Then done(arg). Also while starting: it ends the start.
  */
 void tarn_framework_stop(void (*done)(void *arg), void *arg);

@@ -16,7 +16,8 @@ def example(folder):
         file.truncate(256 << 20)
 
     def run(*args):
-        return subprocess.run([EXAMPLE, *args], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        return subprocess.run([EXAMPLE, *args], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S,
+                              check=False)
 
     return run
 
