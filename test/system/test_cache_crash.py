@@ -8,7 +8,7 @@ import time
 
 import pytest
 from cache import BLOCK_BYTES, DEVICE_BYTES, Cache, b64, damage, make, set_super_version, value_of
-from tarn import until
+from tarn import Stream, request, until
 from tarn_rpc import Busy, RpcError, TarnError
 
 ROUNDS = 4
@@ -115,7 +115,7 @@ def device(request, folder):
     subprocess.run(["losetup", "--detach", done.stdout.strip()], check=False)
 
 
-def begin(start, device, driver, **options):
+def begin(start, device, driver, cache=True, **options):
     daemon = start("-m", "0,1") if (os.cpu_count() or 1) > 1 else start()
 
     def created():  # the kernel may hold the files of a killed process's rings a moment longer
@@ -125,7 +125,8 @@ def begin(start, device, driver, **options):
             return False
 
     until(created, "the device of the killed process")
-    daemon.rpc.cache_create(name="c0", bdev_name="dev_c0", **options)
+    if cache:
+        daemon.rpc.cache_create(name="c0", bdev_name="dev_c0", **options)
     return daemon
 
 
@@ -159,6 +160,29 @@ def test_what_was_acknowledged_survives_kill_9(start, device, driver):
     daemon = begin(start, device, driver)
     for recorder in recorders:
         recorder.check_all(Cache(daemon.rpc))
+
+
+def test_a_kill_during_recovery_loses_nothing(start, folder):
+    daemon = start()
+    cache = make(daemon)
+    values = {f"k{n}": f"{n}-" * 100 for n in range(3000)}
+    for first in range(0, 3000, 500):
+        cache.store_batch(entries=[{"key": f"k{n}", "value": values[f"k{n}"]} for n in range(first, first + 500)])
+    cache.remove(key="k7")
+    stop_by_kill(daemon)
+    for wait_ms in [0, 1, 2, 4, 8, 16]:
+        interrupted = begin(start, "c0.img", "aio", cache=False)
+        stream = Stream(interrupted)
+        stream.send(request("cache_create", {"name": "c0", "bdev_name": "dev_c0"}))
+        time.sleep(wait_ms / 1000)
+        stop_by_kill(interrupted)
+        stream.close()
+    cache = Cache(begin(start, "c0.img", "aio").rpc)
+    answers = []
+    for first in range(0, 3000, 500):
+        answers += cache.lookup_batch(entries=[{"key": f"k{n}"} for n in range(first, first + 500)])
+    assert answers.pop(7) == {"hit": False}
+    assert [answer.get("value") for answer in answers] == [v for k, v in values.items() if k != "k7"]
 
 
 def test_nearly_all_clean_entries_survive_kill_9(start, folder):

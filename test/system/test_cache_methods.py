@@ -401,6 +401,54 @@ def test_statistics_count_and_begin_anew(cache):
     assert "histogram" not in stats["latency_ns"]["hit"]
 
 
+# --- Limits ---
+
+
+def test_options_are_saved_as_they_are_now(daemon):
+    cache = make(daemon, default_ttl_s=60, max_object_bytes="64KiB", checkpoint_interval_s=7)
+    saved = lambda: daemon.rpc.framework_get_config(name="cache")[0]["params"]
+    before = saved()
+    assert (before["default_ttl_s"], before["max_object_bytes"], before["checkpoint_interval_s"]) == (60, 65536, 7)
+    cache.set_options(default_ttl_s=0, max_object_bytes=0)
+    assert saved() == {"name": "c0", "bdev_name": "dev_c0", "uuid": before["uuid"], "checkpoint_interval_s": 7}
+    assert cache.set_options() is True
+    for wrong in [{"default_ttl_s": -1}, {"checkpoint_interval_s": 86401}, {"max_object_bytes": "x"}, {"shard_count": 2}]:
+        refused(cache.set_options, wrong, **wrong)
+    subsystems = daemon.rpc.framework_get_subsystems()
+    assert {"subsystem": "cache", "depends_on": ["bdev"]} in subsystems
+
+
+def test_a_full_index_refuses_and_keeps_what_it_has(daemon):
+    cache = make(daemon, size_bytes=32 * MIB, expected_entry_bytes=4096)
+    slots = daemon.rpc.cache_get_caches()[0]["index_slot_count"]
+    answers = []
+    for first in range(0, slots + 2048, 1024):
+        answers += cache.store_batch(entries=[{"key": f"k{n}", "value": f"{n}"} for n in range(first, first + 1024)])
+    full = [n for n, answer in enumerate(answers) if "error" in answer]
+    assert full and all(answers[n]["error"]["code"] == -28 and "index" in answers[n]["error"]["message"] for n in full)
+    assert cache.get_stats()["rejects"]["index_full"] == len(full)
+    for n in [0, 1, full[0] - 1, slots // 2, *full[:5]]:
+        assert cache.value(b"k%d" % n) == (None if n in full else b"%d" % n)
+    assert cache.get_stats()["index"]["load"] > 0.5
+
+
+def test_values_for_which_there_is_no_memory_are_refused_and_the_rest_goes_on(start):
+    daemon = start("--iomem-bytes", str(48 * MIB))
+    cache = make(daemon)
+    value = os.urandom(900_000)
+    for n in range(60):
+        cache.put(b"k%d" % n, value)
+    cache.flush()
+    answers = cache.lookup_batch(entries=[{"key": f"k{n}", "file": f"out{n}"} for n in range(60)])
+    refused_count = sum("error" in answer for answer in answers)
+    assert 0 < refused_count < 60 and all(answer["error"]["code"] == -12 for answer in answers if "error" in answer)
+    for n, answer in enumerate(answers):
+        if "hit" in answer:
+            with open(path_of(daemon, f"out{n}"), "rb") as file:
+                assert answer["hit"] and file.read() == value
+    assert cache.value(b"k7") == value  # what was lent is back
+
+
 # --- Many at once ---
 
 
