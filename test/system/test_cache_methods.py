@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from cache import DEVICE_BYTES, MIB, Cache, b64, make, open_device, unb64, value_of
-from tarn import until
-from tarn_rpc import AlreadyExists, Busy, InvalidParams, NoSuchDevice, RpcError
+from cache import DEVICE_BYTES, MIB, Cache, b64, make, open_device, reopen, unb64, value_of
+from tarn import Stream, request, until
+from tarn_rpc import AlreadyExists, Busy, InvalidParams, NoSuchDevice, RpcError, TarnError
 
 ODD_KEYS = [b"\x00", b"a\x00b", b"line\nline", b"\xff\xfe", "schlüssel".encode(), b"k" * 1024, b'"\\']
 
@@ -412,7 +412,8 @@ def test_options_are_saved_as_they_are_now(daemon):
     cache.set_options(default_ttl_s=0, max_object_bytes=0)
     assert saved() == {"name": "c0", "bdev_name": "dev_c0", "uuid": before["uuid"], "checkpoint_interval_s": 7}
     assert cache.set_options() is True
-    for wrong in [{"default_ttl_s": -1}, {"checkpoint_interval_s": 86401}, {"max_object_bytes": "x"}, {"shard_count": 2}]:
+    for wrong in [{"default_ttl_s": -1}, {"checkpoint_interval_s": 86401}, {"max_object_bytes": "x"},
+                  {"shard_count": 2}]:
         refused(cache.set_options, wrong, **wrong)
     subsystems = daemon.rpc.framework_get_subsystems()
     assert {"subsystem": "cache", "depends_on": ["bdev"]} in subsystems
@@ -465,6 +466,13 @@ def hammer(client, stop, errors):
             errors.append(error.code)
 
 
+def until_gone(client, stop, errors):
+    try:
+        hammer(client, stop, errors)
+    except TarnError:
+        pass  # the daemon has ended
+
+
 @pytest.mark.parametrize("options", [{}, {"keep": True}])
 def test_a_cache_is_deleted_under_load_and_comes_back(start, options):
     daemon = start("-m", "0,1") if (os.cpu_count() or 1) > 1 else start()
@@ -488,14 +496,35 @@ def test_a_cache_is_deleted_under_load_and_comes_back(start, options):
 
 
 def test_the_daemon_ends_cleanly_under_load(start):
-    daemon = start()
+    daemon = start("-m", "0,1") if (os.cpu_count() or 1) > 1 else start()
     cache = make(daemon)
     cache.put(b"kept", b"v")
-    cache.checkpoint()
+    stop, errors = threading.Event(), []
+    threads = [threading.Thread(target=until_gone, args=(daemon.client(), stop, errors)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
     daemon.process.terminate()
     assert daemon.wait() == 0
-    again = start()
-    open_device(again)
-    again.rpc.cache_create(name="c0", bdev_name="dev_c0")
-    assert again.rpc.cache_get_caches()[0]["start"]["kind"] == "clean"
-    assert Cache(again.rpc).value(b"kept") == b"v"
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    assert set(errors) <= {-1, -19, -108}  # not in this state, gone, stopping
+    assert "not stopped cleanly" not in daemon.log()
+    cache = reopen(start())
+    assert cache.rpc.cache_get_caches()[0]["start"]["kind"] == "clean"
+    assert cache.value(b"kept") == b"v" and cache.value(b"k1") == b"v" * 1000
+
+
+def test_the_daemon_ends_cleanly_while_a_cache_is_made(start):
+    for _ in range(5):
+        daemon = start()
+        open_device(daemon)
+        stream = Stream(daemon)
+        stream.send(request("cache_create", {"name": "c0", "bdev_name": "dev_c0"}))
+        daemon.process.terminate()
+        assert daemon.wait() == 0
+        stream.close()
+    cache = reopen(start())
+    cache.put(b"k", b"v")
+    assert cache.value(b"k") == b"v"
