@@ -14,7 +14,7 @@ from tarn_rpc import Busy, RpcError, TarnError
 ROUNDS = 4
 CLIENTS = 3
 KEYS_OF_EACH = 300
-LOAD_S = 0.7
+CHANGES_MAX = 3000  # acknowledged before a kill
 
 
 class Recorder(threading.Thread):
@@ -151,12 +151,12 @@ def test_what_was_acknowledged_survives_kill_9(start, device, driver):
         before = sum(recorder.done for recorder in recorders)
         for recorder in recorders:
             recorder.start()
-        time.sleep(LOAD_S * random.uniform(0.5, 1.5))
+        target = before + random.randint(1, CHANGES_MAX)
+        until(lambda: sum(r.done for r in recorders) >= target or any(r.failure for r in recorders), "load")
         stop_by_kill(daemon)
         for recorder in recorders:
             recorder.join(60)
             assert recorder.failure is None, recorder.failure
-        assert sum(recorder.done for recorder in recorders) > before
     daemon = begin(start, device, driver)
     for recorder in recorders:
         recorder.check_all(Cache(daemon.rpc))
