@@ -188,10 +188,11 @@ $(foreach e,$(EXAMPLES),$(eval $(call link_rule,$(e),$(e:$(B)/example/%=$(B)/doc
 
 # --- Installing ---
 
-MANS := $(B)/man/tarnd.8 $(B)/man/tarnctl.1 $(B)/man/tarnperf.1
+MANS := $(B)/man/tarnd.8 $(B)/man/tarnctl.1 $(B)/man/tarnperf.1 $(B)/man/tarnck.8
 MAN_NAME_tarnd := userspace block caching service
 MAN_NAME_tarnctl := control a running tarnd
 MAN_NAME_tarnperf := measure block devices through tarn's drivers
+MAN_NAME_tarnck := check a cache that no daemon holds
 
 .SECONDEXPANSION:
 $(MANS): $(B)/bin/$$(basename $$(notdir $$@))

@@ -80,6 +80,8 @@ OFFENCES = [
     ("includes", "lib/env/env.c", SPDX + '#include "tarn/strange.h"\n', "belongs to no folder"),
     ("includes", "lib/bdev/ram/ram.c", SPDX + '#include "lib/bdev/internal.h"\n', "another folder's own"),
     ("includes", "lib/bdev/ram/ram.c", SPDX + '#include "../uring/uring.h"\n', "another folder's own"),
+    ("includes", "app/tarnd/main.c", SPDX + '#include "lib/bdev/internal.h"\n', "another folder's own"),
+    ("includes", "app/tarnck/main.c", SPDX + '#include "lib/bdev/internal.h"\n', "another folder's own"),
     ("includes", "lib/cache/cache.c", SPDX + '#include "tarn/bdev_driver.h"\n', "for drivers only"),
     ("licence", "lib/env/env.c", "int tarn_env_count;\n", "no SPDX line"),
     ("licence", "scripts/hello.sh", "#!/bin/sh\necho hello\n", "no SPDX line"),
@@ -111,6 +113,8 @@ def test_a_good_tree_has_no_findings(tmp_path):
                          ids=[f"{offence[0]}-{i}" for i, offence in enumerate(OFFENCES)])
 def test_a_planted_offence_is_found(tmp_path, check, name, text, expected):
     files = dict(GOOD, **{name: text})
+    if name.startswith("app/") and name.endswith(".c"):
+        files[os.path.dirname(name) + "/module.mk"] = MK + "SRCS := main.c\nDEPS := lib/bdev\n"
     if name.startswith("lib/cache/"):
         files["lib/cache/module.mk"] = MK + "SRCS := cache.c\nDEPS := lib/bdev\n"
     write(tmp_path, files)

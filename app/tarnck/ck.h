@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/cache/format.h"
+#include "opts.h"
+#include "tarn/bdev_file.h"
+#include "tarn/reason.h"
+
+/*
+ * What tarnck has found. One thread; everything belongs to struct ck. The check runs in steps, one
+ * file each: superblocks, checkpoints, segments, then plan.c decides as recovery would, and only
+ * then is it known which finding matters.
+ */
+
+/* Exit status, in the manner of fsck(8); the highest that applies. */
+enum ck_status {
+	CK_CLEAN = 0,
+	CK_RECOVERY = 1,    /* not stopped cleanly: recovery is needed, and would lose nothing */
+	CK_DAMAGE = 4,	    /* something that was flushed is not whole */
+	CK_OPERATIONAL = 8, /* no cache, held by another, cannot be read, a newer version */
+	CK_USAGE = 16,
+};
+const char *ck_status_text(enum ck_status status);
+
+/* --- Findings --- */
+
+enum ck_severity {
+	CK_NOTE,    /* not of the log, or beyond its end: means nothing */
+	CK_TORN,    /* not flushed: recovery ends the log there */
+	CK_DAMAGED, /* was flushed, is not whole */
+};
+const char *ck_severity_name(enum ck_severity severity);
+
+#define CK_FINDING_TEXT 200
+#define CK_NO_SHARD UINT32_MAX
+
+struct ck_finding {
+	enum ck_severity severity; /* of those of the log: settled once the plan is known */
+	const char *what;	   /* kind of structure: a constant */
+	uint64_t offset_bytes;	   /* on the device */
+	uint32_t shard;		   /* CK_NO_SHARD: not of the log */
+	uint64_t sequence;
+	uint32_t block; /* in the segment */
+	bool sealed;	/* trailer or footer: a second copy */
+	char text[CK_FINDING_TEXT];
+};
+
+#define CK_FINDING_MAX 10000 /* kept; more are counted */
+
+struct ck_findings {
+	struct ck_finding *list;
+	uint32_t count, room;
+	uint64_t dropped;
+};
+
+/* --- Checkpoints --- */
+
+struct ck_checkpoint {
+	bool there, whole;
+	struct disk_checkpoint header;
+	uint64_t chunk_count, bad_chunk_count;
+};
+
+/* --- The log --- */
+
+enum ck_header { CK_HEADER_BLANK, CK_HEADER_FOREIGN, CK_HEADER_BAD, CK_HEADER_GOOD };
+
+struct ck_segment {
+	enum ck_header header;
+	uint64_t epoch, sequence, previous, time_s;
+	uint64_t gap_start, gap_end;
+	uint32_t previous_end;
+	uint32_t seed;
+	/* Read so far. */
+	uint64_t tail, durable, latest_s; /* the highest of header and batches */
+	uint32_t header_end;		  /* batch headers are whole up to here */
+	uint32_t bad_payload;		  /* the first batch with a payload that is not; 0: none */
+	uint32_t batch_count, entry_count;
+	bool claims_more; /* at header_end lies a batch of this life, which is not whole */
+	bool checked, trailer;
+	uint32_t trailer_end; /* with trailer: where the batches end */
+	/* Decided by the plan. */
+	bool followed;
+	uint32_t log_end; /* followed: what lies beyond does not belong to the log */
+};
+
+/* What recovery would do with a shard. */
+struct ck_plan {
+	uint64_t tail, durable; /* sequence; position in blocks */
+	uint64_t start;		/* the position from which it reads */
+	uint64_t head;		/* sequence */
+	uint32_t end_block;	/* of head: where the log ends */
+	const char *why;	/* it ends there */
+	uint32_t followed_count;
+	uint64_t damage_count; /* holes in what was flushed */
+	uint64_t
+	    damage_position; /* the last of them: what is older is clean and lost, or suspect */
+};
+
+struct recovery;
+
+struct ck_shard {
+	struct ck_segment *segments; /* by place */
+	uint64_t latest_s;
+	struct ck_plan plan;
+	struct recovery *recovery; /* lib/cache's, filled in as far as its code is used here */
+};
+
+/* --- What the log holds --- */
+
+#define CK_SIZE_BUCKETS 20 /* by powers of two, from 64 bytes */
+#define CK_AGE_BUCKETS 8
+
+struct ck_contents {
+	uint64_t block_count, object_count; /* live */
+	uint64_t live_bytes;
+	uint64_t dirty_count, lost_count;      /* lost: known as such, reads fail */
+	uint64_t suspect_count, dropped_count; /* older than damage: dirty, clean */
+	uint64_t expired_count, banned_count;  /* not live */
+	uint64_t dead_count;		       /* there is something newer */
+	uint64_t ban_count, tombstone_count;
+	uint64_t size[CK_SIZE_BUCKETS], age[CK_AGE_BUCKETS];
+};
+const char *ck_age_name(uint32_t bucket);
+/** \return the largest size that a bucket counts. */
+uint64_t ck_size_limit(uint32_t bucket);
+
+struct ck {
+	const struct ck_opts *opts;
+	struct tarn_bdev_file device;
+	struct tarn_reason reason; /* with CK_OPERATIONAL */
+	struct ck_findings findings;
+
+	struct disk_super super[2];
+	int super_status[2]; /* of format_super_verify(), or of reading */
+	const struct disk_super *best;
+	uint32_t seed;
+	uint32_t segment_blocks;
+	bool same_boot;
+
+	struct ck_checkpoint checkpoint[2];
+	int used_checkpoint; /* -1: none */
+	struct ck_shard *shards;
+	uint8_t *buf; /* a segment, or a chunk */
+	uint64_t checked_segment_count, batch_count, entry_count;
+
+	struct ck_contents contents;
+	uint64_t now_s; /* for ages and expiry: never before what was logged */
+	uint64_t read_bytes, total_bytes, progress_ns;
+	enum ck_status status;
+};
+
+/* finding.c */
+struct ck_place {
+	uint32_t shard;
+	uint64_t sequence;
+	uint32_t block;
+	bool sealed;
+};
+/** Note what is wrong with a structure of the log. Its severity comes from the plan. */
+void ck_find_log(struct ck *ck, const struct ck_place *place, const char *what, const char *format,
+		 ...) __attribute__((format(printf, 4, 5)));
+/** Damage outside of the log. */
+void ck_find(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** What may be nothing: damage only if the log needs it, which the plan tells by a finding. */
+void ck_find_note(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** The plans are known: settle the severities, and the exit status. */
+void ck_settle(struct ck *ck);
+
+/* device.c */
+int ck_device_open(struct ck *ck, const char *path);
+void ck_device_close(struct ck *ck);
+/** All of it. buf is aligned to 4096. \return 0 or -errno. */
+int ck_read(struct ck *ck, void *buf, uint64_t length_bytes, uint64_t offset_bytes);
+void ck_progress_end(struct ck *ck);
+
+/* Each step: \return 0, or -errno with ck->reason: nothing more can be said. */
+int ck_check_supers(struct ck *ck);	 /* super.c */
+int ck_check_checkpoints(struct ck *ck); /* checkpoint.c */
+int ck_read_headers(struct ck *ck);	 /* segment.c */
+int ck_check_segments(struct ck *ck);	 /* segment.c */
+int ck_take_stock(struct ck *ck);	 /* contents.c */
+
+/* trailer.c */
+/** The copy at the end of a segment whose bytes are in ck->buf. */
+void ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment);
+/**
+ * Read the entries of a followed segment: from its trailer, otherwise from its batches, up to
+ * log_end. \return 0 with *ret_entries (the caller's to free) and *ret_count, or -errno.
+ */
+int ck_read_entries(struct ck *ck, uint32_t shard, const struct ck_segment *segment,
+		    struct disk_entry **ret_entries, uint32_t *ret_count);
+
+/* plan.c */
+/** What recovery would do, for each shard; marks what it would follow. */
+int ck_make_plans(struct ck *ck);
+void ck_plans_fini(struct ck *ck);
+
+/* check.c */
+/** The whole check. \return the exit status. */
+enum ck_status ck_check(struct ck *ck, const struct ck_opts *opts);
+void ck_fini(struct ck *ck);
+
+/* dump.c */
+void ck_dump_super(const struct ck *ck, int copy);
+void ck_dump_checkpoint(const struct ck *ck, int area);
+void ck_dump_segment(const struct ck *ck, uint32_t shard, const struct ck_segment *segment);
+void ck_dump_batch(const struct ck *ck, uint32_t shard, const struct disk_batch *batch);
+
+/* report.c, json.c */
+void ck_report_text(const struct ck *ck);
+/** \return 0 or -ENOMEM. */
+int ck_report_json(const struct ck *ck);
+void ck_format_uuid(const uint8_t uuid[16], char text[37]);
+
+/* --- Places --- */
+
+static inline uint64_t
+ck_segment_offset(const struct ck *ck, uint32_t shard, uint64_t place)
+{
+	return ck->best->data_offset +
+	       (place * ck->best->shard_count + shard) * ck->best->segment_bytes;
+}
+
+static inline uint64_t
+ck_position(const struct ck *ck, uint64_t sequence, uint32_t block)
+{
+	return sequence * ck->segment_blocks + block;
+}
+
+static inline struct ck_segment *
+ck_segment_of(const struct ck *ck, uint32_t shard, uint64_t sequence)
+{
+	return &ck->shards[shard].segments[sequence % ck->best->segment_count];
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The second copy of a segment's entries, at its end: verified, compared with the first, read. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ck.h"
+
+static void
+find_at(struct ck *ck, uint32_t shard, const struct ck_segment *segment, uint32_t block,
+	const char *text)
+{
+	struct ck_place place = { shard, segment->sequence, block, true };
+	bool footer = block == ck->segment_blocks - 1;
+
+	ck_find_log(ck, &place, footer ? "footer" : "trailer",
+		    "shard %u, segment %llu, block %u: %s", shard,
+		    (unsigned long long)segment->sequence, block, text);
+}
+
+/* Whether the trailer says the same as the batches, of which all are whole. */
+static bool
+agrees(const struct ck *ck, const struct ck_segment *segment, const struct disk_footer *footer)
+{
+	const uint8_t *copy = ck->buf + (uint64_t)footer->trailer_block * DISK_BLOCK;
+
+	if (footer->end_block != segment->header_end ||
+	    footer->entry_count != segment->entry_count ||
+	    footer->batch_count != segment->batch_count)
+		return false;
+	for (uint32_t block = 1; block < segment->header_end;) {
+		const struct disk_batch *batch =
+		    (const struct disk_batch *)(const void *)(ck->buf +
+							      (uint64_t)block * DISK_BLOCK);
+		uint64_t bytes = batch->entry_count * sizeof(batch->entry[0]);
+
+		if (memcmp(copy, batch->entry, bytes) != 0)
+			return false;
+		copy += bytes;
+		block += batch->block_count;
+	}
+	return true;
+}
+
+void
+ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
+{
+	uint32_t last = ck->segment_blocks - 1;
+	const struct disk_footer *footer =
+	    (const struct disk_footer *)(const void *)(ck->buf + (uint64_t)last * DISK_BLOCK);
+	const uint8_t *trailer;
+
+	if (format_footer_verify(footer, segment->seed, segment->sequence, last) != 0 ||
+	    footer->epoch != segment->epoch) {
+		if (footer->epoch == segment->epoch || (footer->head.magic == DISK_FOOTER_MAGIC &&
+							footer->sequence == segment->sequence))
+			find_at(ck, shard, segment, last, "the footer is not whole");
+		return;
+	}
+	trailer = ck->buf + (uint64_t)footer->trailer_block * DISK_BLOCK;
+	if (footer->trailer_crc32c != format_trailer_crc(trailer, last - footer->trailer_block,
+							 segment->seed, footer->trailer_block)) {
+		find_at(ck, shard, segment, footer->trailer_block, "the trailer is not whole");
+		return;
+	}
+	segment->trailer = true;
+	segment->trailer_end = footer->end_block;
+	segment->tail = tarn_max_u64(segment->tail, footer->tail);
+	segment->durable = tarn_max_u64(segment->durable, footer->durable);
+	segment->latest_s = tarn_max_u64(segment->latest_s, footer->time_s);
+	if (segment->header_end >= footer->end_block && !agrees(ck, segment, footer))
+		find_at(ck, shard, segment, footer->trailer_block,
+			"the trailer says other than the batches");
+	else if (segment->header_end < footer->end_block && !segment->claims_more) {
+		struct ck_place place = { shard, segment->sequence, segment->header_end, false };
+
+		ck_find_log(ck, &place, "batch",
+			    "shard %u, segment %llu, block %u: there is no batch, and the footer "
+			    "says that they go on to block %u",
+			    shard, (unsigned long long)segment->sequence, segment->header_end,
+			    footer->end_block);
+	}
+}
+
+/* --- Reading entries --- */
+
+static int
+entries_from_trailer(struct ck *ck, uint64_t offset_bytes, struct disk_entry **ret_entries,
+		     uint32_t *ret_count)
+{
+	uint32_t last = ck->segment_blocks - 1, trailer_block, blocks;
+	const struct disk_footer *footer = (const struct disk_footer *)(const void *)ck->buf;
+	int rc = ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)last * DISK_BLOCK);
+
+	if (rc != 0)
+		return rc;
+	*ret_count = footer->entry_count;
+	trailer_block = footer->trailer_block;
+	blocks = last - trailer_block;
+	*ret_entries = malloc((size_t)*ret_count * sizeof(**ret_entries) + 1);
+	if (*ret_entries == NULL)
+		return -ENOMEM;
+	if (blocks != 0)
+		rc = ck_read(ck, ck->buf, (uint64_t)blocks * DISK_BLOCK,
+			     offset_bytes + (uint64_t)trailer_block * DISK_BLOCK);
+	memcpy(*ret_entries, ck->buf, (size_t)*ret_count * sizeof(**ret_entries));
+	return rc;
+}
+
+static int
+entries_from_batches(struct ck *ck, uint64_t offset_bytes, const struct ck_segment *segment,
+		     struct disk_entry *entries, uint32_t *ret_count)
+{
+	const struct disk_batch *batch = (const struct disk_batch *)(const void *)ck->buf;
+
+	*ret_count = 0;
+	for (uint32_t block = 1; block < segment->log_end; block += batch->block_count) {
+		int rc =
+		    ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)block * DISK_BLOCK);
+
+		if (rc == 0)
+			rc = format_batch_verify(batch, segment->seed, segment->sequence, block);
+		if (rc != 0)
+			return rc; /* it was whole a moment ago */
+		memcpy(&entries[*ret_count], batch->entry,
+		       batch->entry_count * sizeof(batch->entry[0]));
+		*ret_count += batch->entry_count;
+	}
+	return 0;
+}
+
+int
+ck_read_entries(struct ck *ck, uint32_t shard, const struct ck_segment *segment,
+		struct disk_entry **ret_entries, uint32_t *ret_count)
+{
+	uint64_t offset_bytes =
+	    ck_segment_offset(ck, shard, segment->sequence % ck->best->segment_count);
+	int rc;
+
+	*ret_entries = NULL;
+	*ret_count = 0;
+	if (segment->trailer && segment->log_end == segment->trailer_end)
+		rc = entries_from_trailer(ck, offset_bytes, ret_entries, ret_count);
+	else {
+		*ret_entries = malloc((size_t)segment->entry_count * sizeof(**ret_entries) + 1);
+		rc = *ret_entries == NULL
+			 ? -ENOMEM
+			 : entries_from_batches(ck, offset_bytes, segment, *ret_entries, ret_count);
+	}
+	if (rc != 0) {
+		free(*ret_entries);
+		*ret_entries = NULL;
+	}
+	return rc;
+}
