@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "opts_cache.h"
 #include "opts_value.h"
 #include "tarn/env.h"
 #include "tarn/util.h"
@@ -207,6 +208,30 @@ static const struct perf_option options[] = {
 	  "write checkable data, check it in reads, and read all of it at the end" },
 	{ "destroy-data", 0, KIND_FLAG, FIELD(destroy_data), NULL, NULL,
 	  "write to devices and to files that hold data" },
+	HEADING("Cache"),
+	{ "cache", 0, KIND_FN, 0, perf_set_cache, "LOAD",
+	  "make a cache on the device, or open the one there, and drive that: store, lookup, mixed "
+	  "(--read-percent lookups), aside (lookup, store what missed), block-read or "
+	  "block-write" },
+	{ "keys", 0, KIND_COUNT, FIELD(key_count), NULL, "N", "keys or blocks (default 10000)" },
+	{ "value-size", 0, KIND_FN, 0, perf_set_value_size, "SIZES",
+	  "of values: 4k, 100-8k or 100,4k,64k (default 4044: with key and head 4 KiB)" },
+	{ "ttl", 0, KIND_COUNT, FIELD(ttl_s), NULL, "S", "of what is stored (default: for ever)" },
+	{ "scan-percent", 0, KIND_U32, FIELD(scan_percent), NULL, "N",
+	  "of operations go through as many further keys, one after the other" },
+	{ "sequential", 0, KIND_FLAG, FIELD(cache_sequential), NULL, NULL,
+	  "keys in order, without repetition" },
+	{ "no-fill", 0, KIND_FLAG, FIELD(no_fill), NULL, NULL,
+	  "do not store all keys before lookups" },
+	{ "lru", 0, KIND_COUNT, FIELD(lru_entries), NULL, "N",
+	  "simulate a plain LRU of N entries on the same accesses" },
+	{ "format", 0, KIND_FLAG, FIELD(format), NULL, NULL, "make it anew" },
+	{ "shards", 0, KIND_U32, FIELD(shard_count), NULL, "N", "of a new cache" },
+	{ "segment-size", 0, KIND_FN, 0, perf_set_segment, "SIZE", "of a new cache" },
+	{ "entry-size", 0, KIND_FN, 0, perf_set_entry, "SIZE",
+	  "of a new cache: what its index expects, 64 to 4k" },
+	{ "checkpoint", 0, KIND_U32, FIELD(checkpoint_s), NULL, "S",
+	  "write one so often (default: only at the end)" },
 	HEADING("Until"),
 	{ "time", 't', KIND_DURATION, FIELD(duration_ns), NULL, "TIME",
 	  "so long: 10, 500ms, 2m (default 10 s where nothing else ends it)" },
@@ -276,6 +301,8 @@ perf_opts_init(struct perf_opts *opts)
 		.depth = 32,
 		.job_count = 1,
 		.seed = 1,
+		.key_count = 10000,
+		.value_sizes = { .count = 1, .size = { 4044 } },
 		.file = { .sqpoll_cpu = -1 },
 	};
 }
@@ -311,7 +338,8 @@ perf_opts_help(FILE *out)
 	      "  tarnperf --create 256m --depth 32 --time 5 /var/tmp/tarn.img\n"
 	      "  tarnperf --driver aio --rw randwrite --destroy-data /dev/nvme1n1\n"
 	      "  tarnperf --driver uring_cmd --iopoll /dev/ng0n1\n"
-	      "  tarnperf --driver null --json\n",
+	      "  tarnperf --driver null --json\n"
+	      "  tarnperf --driver ram --cache aside --random zipf:0.9 --keys 100k --time 5\n",
 	      out);
 	fputs("\nExit status: 0, 1 (an I/O failed or a block was wrong), 2 (usage, or refused).\n",
 	      out);
@@ -393,6 +421,8 @@ check(struct perf_opts *opts, struct tarn_reason *reason)
 {
 	int rc = check_load(opts, reason);
 
+	if (rc == 0)
+		rc = perf_check_cache(opts, reason);
 	if (rc != 0)
 		return rc;
 	if (opts->config != NULL && opts->path_count != 0)
@@ -412,6 +442,8 @@ check(struct perf_opts *opts, struct tarn_reason *reason)
 		    strcmp(opts->driver, "ram") == 0 ? UINT64_C(256) << 20 : UINT64_C(1) << 40;
 	if (opts->batch != 0)
 		opts->depth = opts->batch;
+	if (opts->cache_load != PERF_CACHE_NONE && opts->total_ios == 0 && opts->duration_ns == 0)
+		opts->duration_ns = UINT64_C(10000000000);
 	if (opts->duration_ns == 0 && opts->total_bytes == 0 && opts->total_ios == 0 &&
 	    !opts->verify_only)
 		opts->duration_ns = UINT64_C(10000000000);

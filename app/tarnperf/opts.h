@@ -4,11 +4,23 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cache_value.h"
 #include "tarn/bdev_opts.h"
 #include "tarn/reactor.h"
 #include "tarn/reason.h"
 
 #define PERF_DEVICE_COUNT_MAX 64
+
+/* With --cache: what is done to it. */
+enum perf_cache_load {
+	PERF_CACHE_NONE,
+	PERF_CACHE_LOAD_STORE,
+	PERF_CACHE_LOAD_LOOKUP,
+	PERF_CACHE_LOAD_MIXED,
+	PERF_CACHE_LOAD_ASIDE, /* lookup, and store what missed */
+	PERF_CACHE_BLOCK_READ,
+	PERF_CACHE_BLOCK_WRITE,
+};
 
 /* What the user asked for. Strings are argv's. */
 struct perf_opts {
@@ -38,6 +50,15 @@ struct perf_opts {
 	uint64_t seed;
 	bool verify, fua, background, ignore_errors, destroy_data;
 
+	/* On a cache. */
+	enum perf_cache_load cache_load;
+	uint64_t key_count; /* or blocks */
+	struct perf_sizes value_sizes;
+	uint64_t ttl_s, lru_entries;
+	uint32_t scan_percent, shard_count, segment_bytes, entry_bytes, checkpoint_s;
+	bool cache_sequential, no_fill, format;
+	uint32_t volume_id; /* of the blocks; filled in by the run */
+
 	/* Until when; 0: not by this. */
 	uint64_t duration_ns, warmup_ns;
 	uint64_t total_bytes, total_ios;
@@ -57,5 +78,7 @@ void perf_opts_init(struct perf_opts *opts);
  */
 int perf_opts_parse(struct perf_opts *opts, int argc, char **argv, struct tarn_reason *reason);
 void perf_opts_help(FILE *out);
+/** \return "store" and the like. */
+const char *perf_opts_cache_name(const struct perf_opts *opts);
 /** \return "randread" and the like. */
 const char *perf_opts_rw_name(const struct perf_opts *opts);

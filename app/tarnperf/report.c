@@ -239,6 +239,13 @@ add_machine(cJSON *root)
 	cJSON_AddStringToObject(machine, "kernel", kernel.release);
 }
 
+void
+perf_report_about(struct cJSON *root)
+{
+	cJSON_AddStringToObject(root, "version", TARN_VERSION);
+	add_machine(root);
+}
+
 int
 perf_report_json(const struct perf_run *run, FILE *out)
 {
@@ -247,8 +254,7 @@ perf_report_json(const struct perf_run *run, FILE *out)
 	cJSON *root = cJSON_CreateObject(), *cpu;
 	char *text;
 
-	cJSON_AddStringToObject(root, "version", TARN_VERSION);
-	add_machine(root);
+	perf_report_about(root);
 	add_settings(run, root);
 	cJSON_AddItemToObject(root, "devices", cJSON_Duplicate(run->devices, true));
 	cJSON_AddNumberToObject(root, "duration_s", result->duration_s);

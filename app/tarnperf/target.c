@@ -150,8 +150,9 @@ pick_from_config(struct perf_targets *targets, const struct perf_opts *opts,
 
 /* --- All of them --- */
 
-static int
-make_bdevs(struct perf_targets *targets, const struct perf_opts *opts, struct tarn_reason *reason)
+int
+perf_targets_make(struct perf_targets *targets, const struct perf_opts *opts,
+		  struct tarn_reason *reason)
 {
 	if (opts->config != NULL)
 		return pick_from_config(targets, opts, reason);
@@ -224,7 +225,7 @@ int
 perf_targets_open(struct perf_targets *targets, const struct perf_opts *opts,
 		  struct tarn_reason *reason)
 {
-	int rc = make_bdevs(targets, opts, reason);
+	int rc = perf_targets_make(targets, opts, reason);
 
 	for (uint32_t i = 0; i < targets->count && rc == 0; i++)
 		rc = target_open(&targets->target[i], opts, reason);

@@ -22,6 +22,12 @@ struct perf_targets {
 };
 
 /**
+ * Create the bdevs that the options name, or those of the config, without opening them: the cache
+ * does. As perf_targets_open() otherwise.
+ */
+int perf_targets_make(struct perf_targets *targets, const struct perf_opts *opts,
+		      struct tarn_reason *reason);
+/**
  * Create the bdevs that the options name, or those of the config, and open them. Control reactor;
  * blocks.
  * \return 0, or -errno with the reason; what was made is then gone again, except bdevs, which
