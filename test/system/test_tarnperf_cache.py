@@ -68,7 +68,8 @@ def test_sizes_are_what_was_asked_for(sizes):
 def test_batches_reactors_and_zipf_go_together():
     cpus = sorted(os.sched_getaffinity(0))[:2]
     result = measured("--driver", "ram", "--cache", "mixed", "--read-percent", 80, "--keys", 3000, "--ios", 8000,
-                      "--batch", 16, "--random", "zipf:1.1", "--cpus", ",".join(map(str, cpus)), "--jobs", 2, "--verify")
+                      "--batch", 16, "--random", "zipf:1.1", "--cpus", ",".join(map(str, cpus)), "--jobs", 2,
+                      "--verify")
     assert result["settings"]["jobs"] == 2 * len(cpus)
     assert result["verify"]["wrong"] == 0 and result["errors"] == 0
     assert sum(result[name]["count"] for name in ("hit", "miss", "store")) == 8000
@@ -86,7 +87,8 @@ def test_a_scan_goes_through_further_keys():
 
 def test_a_cache_is_found_again(image):
     options = ("--driver", "sync", "--destroy-data", "--keys", 500)
-    assert measured(*options, "--cache", "store", "--sequential", "--ios", 500, "--verify", image)["cache"]["formatted"] is True
+    first = measured(*options, "--cache", "store", "--sequential", "--ios", 500, "--verify", image)
+    assert first["cache"]["formatted"] is True
     again = measured(*options, "--cache", "lookup", "--no-fill", "--ios", 2000, "--verify", image)
     assert again["cache"]["formatted"] is False and again["cache"]["clean_start"] is True
     assert again["hit_ratio"] == 1.0
