@@ -383,7 +383,6 @@ static void create_cache(struct cache_run *run, bool force);
 static void
 cache_created(void *arg, int status, struct tarn_cache *cache, const struct tarn_reason *reason)
 {
-	static const uint8_t volume_uuid[16] = "tarnperf volume";
 	struct cache_run *run = arg;
 	const struct perf_opts *opts = run->opts;
 
@@ -400,7 +399,7 @@ cache_created(void *arg, int status, struct tarn_cache *cache, const struct tarn
 	run->cache = cache;
 	run->open_s = (double)(tarn_now_ns() - run->start_ns) / 1e9;
 	if (opts->cache_load == PERF_CACHE_BLOCK_READ || opts->cache_load == PERF_CACHE_BLOCK_WRITE)
-		tarn_cache_volume_set(cache, volume_uuid, 1, &run->volume, volume_set, run);
+		tarn_cache_volume_set(cache, &run->volume, volume_set, run);
 	else
 		start_jobs(run);
 }
@@ -479,6 +478,7 @@ cache_run(struct cache_run *run, const struct perf_opts *opts)
 	int rc;
 
 	run->own_opts = *opts;
+	run->volume = (struct tarn_cache_volume){ .uuid = "tarnperf volume", .generation = 1 };
 	run->opts = &run->own_opts;
 	rc = tarn_env_init(NULL);
 	if (rc != 0) {

@@ -106,9 +106,10 @@ def test_deps_names_an_unknown_group():
 
 
 INSTALLED = [
-    "bin/tarnd", "bin/tarnctl", "bin/tarnperf", "lib/libtarn.so", "lib/libtarn.a", "lib/pkgconfig/tarn.pc",
+    "bin/tarnd", "bin/tarnctl", "bin/tarnperf", "bin/tarnck", "lib/libtarn.so", "lib/libtarn.a",
+    "lib/pkgconfig/tarn.pc",
     "lib/systemd/system/tarnd.service", "include/tarn/bdev.h", "share/man/man8/tarnd.8",
-    "share/man/man1/tarnctl.1", "share/man/man1/tarnperf.1",
+    "share/man/man1/tarnctl.1", "share/man/man1/tarnperf.1", "share/man/man8/tarnck.8",
     "share/bash-completion/completions/tarnctl", "share/tarn/json-config/quickstart.json",
     "share/tarn/tarn_rpc.py", "share/tarn/example/cache.c",
 ]
@@ -185,7 +186,7 @@ def test_the_example_builds_against_what_was_installed_and_runs(installed, tmp_p
 
 
 def test_man_pages_render(installed):
-    for name in ("man8/tarnd.8", "man1/tarnctl.1", "man1/tarnperf.1"):
+    for name in ("man8/tarnd.8", "man1/tarnctl.1", "man1/tarnperf.1", "man8/tarnck.8"):
         page = (installed / "usr/share/man" / name).read_text()
         assert ".SH NAME" in page
         assert re.search(r"\.SH (SYNOPSIS|DESCRIPTION|OPTIONS)", page)
