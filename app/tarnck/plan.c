@@ -92,9 +92,15 @@ in_gap(const struct recovery *recovery, uint64_t position)
 	       recovery->durable >= recovery->gap_end;
 }
 
+/* What a checkpoint covers costs nothing but what reads find: recovery does not look there. */
 static void
-count_damage(struct ck_plan *plan, uint64_t position)
+count_damage(struct ck *ck, uint32_t number, const struct chain_link *link, uint64_t position)
 {
+	const struct recovery *recovery = ck->shards[number].recovery;
+	struct ck_plan *plan = &ck->shards[number].plan;
+
+	if (link < &recovery->chain[recovery->first])
+		return;
 	plan->damage_count++;
 	plan->damage_position = tarn_max_u64(plan->damage_position, position);
 }
@@ -120,8 +126,10 @@ follow(struct ck *ck, uint32_t number, const struct chain_link *link)
 	uint64_t end;
 
 	if (link->broken || (first && segment->previous >= recovery->tail)) {
-		count_damage(plan, ck_position(ck, link->sequence, 0));
+		count_damage(ck, number, link, ck_position(ck, link->sequence, 0));
 		find_missing(ck, number, segment->previous);
+		if (link->broken && link > &recovery->chain[recovery->first])
+			plan->damage_count--; /* the same hole, found at its other end */
 	}
 	recovery->tail = tarn_max_u64(recovery->tail, segment->tail);
 	recovery->durable = tarn_max_u64(recovery->durable, segment->durable);
@@ -136,9 +144,10 @@ follow(struct ck *ck, uint32_t number, const struct chain_link *link)
 		return true;
 	if (end >= recovery->durable)
 		return false;
-	count_damage(plan, tarn_min_u64(ck_position(ck, link->sequence,
-						    last ? ck->segment_blocks : link->end),
-					recovery->durable));
+	count_damage(
+	    ck, number, link,
+	    tarn_min_u64(ck_position(ck, link->sequence, last ? ck->segment_blocks : link->end),
+			 recovery->durable));
 	return true;
 }
 

@@ -155,6 +155,9 @@ add_cache(const struct cache_run *run, cJSON *root)
 	perf_describe_add_u64(object, "reappended", total->reappended_count);
 	perf_describe_add_u64(object, "dropped", total->dropped_count);
 	perf_describe_add_u64(object, "throttled", total->throttled_count);
+	perf_describe_add_u64(object, "batches", total->batch_count);
+	perf_describe_add_u64(object, "flushes", total->flush_count);
+	perf_describe_add_u64(object, "segments_freed", total->segment_freed_count);
 	perf_describe_add_u64(object, "hit_ram", total->hit_ram);
 	perf_describe_add_u64(object, "hit_device", total->hit_device);
 	perf_describe_add_u64(object, "crc_errors",

@@ -194,20 +194,43 @@ def test_without_a_checkpoint_the_log_says_the_same(image):
     assert not any(checkpoint["used"] for checkpoint in report["checkpoints"])
 
 
+def test_damage_below_what_was_flushed_makes_older_dirty_blocks_suspect(folder):
+    path = os.path.join(folder, "blocks")
+    with open(path, "wb") as file:
+        file.truncate(IMAGE_BYTES)
+    subprocess.run(perf_command(path, "--cache", "block-write", "--keys", 2000, "--ios", 6000), check=True,
+                   stdout=subprocess.DEVNULL, timeout=LIMIT_S)
+    report = checked(path, 0)
+    blocks = report["contents"]["blocks"]
+    assert 1500 < blocks == report["contents"]["dirty_blocks"]
+    at, segment = places(path)["segment header"]
+    damage(path, at)
+    covered = checked(path, 4)  # the checkpoint knows what was there
+    assert covered["shards"][0]["holes_in_flushed"] == 0
+    assert covered["contents"]["suspect_blocks"] == 0
+    for checkpoint in re.findall(r"^checkpoint [AB] offset (\d+)", tarnck("--dump", path).stdout, re.MULTILINE):
+        damage(path, int(checkpoint) + 200)
+    report = checked(path, 4)
+    assert report["shards"][0]["holes_in_flushed"] == 1
+    assert segment in [finding["offset_bytes"] for finding in report["findings"]]
+    assert 0 < report["contents"]["suspect_blocks"] < report["contents"]["dirty_blocks"] < blocks
+    assert "suspect" in tarnck(path).stdout
+
+
 def test_a_torn_batch_at_the_end_is_no_damage(image):
     path = image("killed")
     report = checked(path, 1)
     lines = dump(path, "batches")
-    head = report["shards"][0]["head_segment"]
-    batches = [numbers for kind, _, numbers in lines if kind == "batch" and numbers["sequence"] == head]
-    segment = first_of(lines, "segment", sequence=head)
-    last = batches[-1]
+    last = [numbers for kind, _, numbers in lines if kind == "batch"]
+    last = max(last, key=lambda batch: (batch["sequence"], batch["block"]))
+    segment = first_of(lines, "segment", sequence=last["sequence"])
     per_segment = report["cache"]["segment_bytes"] // BLOCK
-    if head * per_segment + last["block"] < report["shards"][0]["durable_position"]:
+    if last["sequence"] * per_segment + last["block"] < report["shards"][0]["durable_position"]:
         pytest.skip("what was written last was flushed before the kill")
     damage(path, segment["offset"] + last["block"] * BLOCK + 20)
     torn = checked(path, 1)
     assert [finding["severity"] for finding in torn["findings"]] == ["torn"]
+    assert torn["shards"][0]["head_segment"] == last["sequence"]
     assert torn["shards"][0]["end_block"] == last["block"]
     assert "not whole" in torn["shards"][0]["ends_because"]
 
