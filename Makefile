@@ -31,8 +31,9 @@ RPCS := $(patsubst %/module.mk,%,$(wildcard rpc/module.mk))
 APPS := $(patsubst %/module.mk,%,$(wildcard app/*/module.mk))
 DRIVERS := $(filter lib/bdev/%,$(LIBS))
 UNITS := $(filter-out test/unit/common,$(patsubst %/,%,$(sort $(dir $(wildcard test/unit/*/*.c)))))
+SIMS := $(patsubst %/module.mk,%,$(wildcard test/sim/module.mk))
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c))
-MODULE_MKS := $(addsuffix /module.mk,$(LIBS) $(RPCS) $(APPS)) $(wildcard test/unit/*/module.mk)
+MODULE_MKS := $(addsuffix /module.mk,$(LIBS) $(RPCS) $(APPS) $(SIMS)) $(wildcard test/unit/*/module.mk)
 
 # $(call module,FOLDER): read its module.mk into FOLDER_OBJS, FOLDER_DEPS, FOLDER_PKGS, FOLDER_LDLIBS.
 define module
@@ -46,7 +47,7 @@ $(1)_DEPS := $$(DEPS)
 $(1)_PKGS := $$(PKGS)
 $(1)_LDLIBS := $$(LDLIBS)
 endef
-$(foreach m,$(LIBS) $(RPCS) $(APPS) $(UNITS),$(eval $(call module,$(m))))
+$(foreach m,$(LIBS) $(RPCS) $(APPS) $(SIMS) $(UNITS),$(eval $(call module,$(m))))
 
 # $(call closure,FOLDERS): these and all that their DEPS lead to.
 closure = $(if $(filter-out $(2),$(1)),$(call closure,$(sort $(foreach m,$(filter-out $(2),$(1)),\
@@ -65,11 +66,12 @@ unit_objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c test/unit/common/*.c)) \
 
 BINS := $(APPS:app/%=$(B)/bin/%)
 UNIT_BINS := $(UNITS:%=$(B)/%.test)
+SIM_BINS := $(SIMS:%=$(B)/%/sim)
 FUZZ_BINS := $(FUZZERS:%=$(B)/test/fuzz/%)
 LIBTARN := $(B)/lib/libtarn.so.$(firstword $(subst ., ,$(VERSION)))
 LIBTARN_A := $(B)/lib/libtarn.a
 EXAMPLES := $(patsubst doc/example/%.c,$(B)/example/%,$(wildcard doc/example/*.c))
-ALL_OBJS := $(call objs_of,$(LIBS) $(RPCS) $(APPS)) \
+ALL_OBJS := $(call objs_of,$(LIBS) $(RPCS) $(APPS) $(SIMS)) \
 	$(patsubst %.c,$(B)/%.o,$(wildcard test/unit/*/*.c test/fuzz/*.c doc/example/*.c))
 
 .PHONY: all help clean FORCE
@@ -106,7 +108,7 @@ unit: hint
 	@$(MAKE) --no-print-directory test-bins
 	@test/run --build $(B) unit
 
-test-bins: all $(UNIT_BINS) lab-bins
+test-bins: all $(UNIT_BINS) $(SIM_BINS) lab-bins
 
 ## make lab        the tests in a virtual machine with NVMe (TESTS=WORD); also part of make check.
 ##                 make lab-long: with the long ones
@@ -117,6 +119,18 @@ lab: hint
 lab-long: hint
 	@$(MAKE) --no-print-directory test-bins
 	@test/run --build $(B) --lab-tier long lab
+
+## make sim        the cache engine on a simulated device, SEEDS=N of them from SEED=N on (10000, 1)
+SEED ?= 1
+SEEDS ?= 10000
+.PHONY: sim sim-bugs
+sim: hint
+	@$(MAKE) --no-print-directory $(SIM_BINS)
+	@$(B)/test/sim/sim $(SEED) --count $(SEEDS) --progress
+
+## make sim-bugs   plant each bug of test/sim/bugs in a copy of the engine: the simulator finds it
+sim-bugs: hint
+	@test/sim/plant
 
 ## make lint       format, static analysis, layers, sizes, texts: doc/testing.md says what and why
 lint:
@@ -167,6 +181,7 @@ $(1): $(2) $(B)/flags Makefile $(MODULE_MKS)
 endef
 program = $(call link_rule,$(1),$(call objs_of,$(2)),$(2))
 $(foreach a,$(APPS),$(eval $(call program,$(B)/bin/$(notdir $(a)),$(call closure,$(a)))))
+$(foreach s,$(SIMS),$(eval $(call program,$(B)/$(s)/sim,$(call closure,$(s)))))
 $(foreach u,$(UNITS),$(eval $(call link_rule,$(B)/$(u).test,$(call unit_objs,$(u)),$(call \
 	unit_modules,$(u)),,-lcunit $($(u)_LDLIBS))))
 $(foreach f,$(FUZZERS),$(eval $(call link_rule,$(B)/test/fuzz/$(f),$(B)/test/fuzz/$(f).o $(call \

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flushes, checkpoints, purges, bans, volumes' identities, and what the engine says of itself. */
+#include <errno.h>
+#include <string.h>
+
+#include "sim.h"
+#include "tarn/cache_stats.h"
+#include "tarn/util.h"
+
+#define FLUSH_COUNT 4
+
+struct flush {
+	bool busy;
+	uint64_t ack; /* what had been acknowledged when it was submitted */
+	uint64_t since_ns;
+};
+
+/* A purge or a ban: the tombstones that it stands for. */
+struct ban {
+	bool busy, blocks;
+	uint32_t volume, first, count; /* blocks */
+	uint32_t group;		       /* objects of which one; 4: all */
+	uint64_t number[MODEL_BLOCKS]; /* as many objects are fewer */
+	uint64_t since_ns;
+};
+
+struct call {
+	bool done;
+	int status;
+};
+
+static struct flush flushes[FLUSH_COUNT];
+static struct ban ban;
+static uint32_t busy_count;
+static bool checkpoint_busy;
+
+uint32_t
+control_busy_count(void)
+{
+	return busy_count;
+}
+
+void
+control_check_age(void)
+{
+	for (uint32_t i = 0; i < FLUSH_COUNT; i++)
+		if (flushes[i].busy)
+			sim_check_age(flushes[i].since_ns, "a flush");
+	if (ban.busy)
+		sim_check_age(ban.since_ns, "a ban");
+}
+
+/* --- Flush and checkpoint --- */
+
+static bool
+may_fail(void)
+{
+	return sim->plan.write_fail_per_mille != 0 || sim->plan.flush_fail_per_mille != 0;
+}
+
+static void
+flush_over(void *arg, int status)
+{
+	struct flush *flush = arg;
+
+	flush->busy = false;
+	busy_count--;
+	sim_say("  flush ended with %d", status);
+	if (status == 0)
+		model_flushed(&sim->model, flush->ack);
+	else if (status != -EIO || !may_fail())
+		sim_fail("a flush ended with %d", status);
+}
+
+static void
+flush(void)
+{
+	for (uint32_t i = 0; i < FLUSH_COUNT; i++) {
+		struct flush *flush = &flushes[i];
+
+		if (flush->busy)
+			continue;
+		flush->busy = true;
+		busy_count++;
+		flush->ack = sim->model.ack;
+		flush->since_ns = sim->now_ns;
+		sim_say("flush");
+		tarn_cache_flush(sim_cache, flush_over, flush);
+		return;
+	}
+}
+
+static void
+checkpoint_over(void *arg, int status)
+{
+	(void)arg;
+	checkpoint_busy = false;
+	busy_count--;
+	sim_say("  checkpoint ended with %d", status);
+	if (status != 0 && status != -EBUSY && status != -ESHUTDOWN &&
+	    !(status == -EIO && may_fail()))
+		sim_fail("a checkpoint ended with %d", status);
+}
+
+static void
+checkpoint(void)
+{
+	if (checkpoint_busy)
+		return;
+	checkpoint_busy = true;
+	busy_count++;
+	sim_say("checkpoint");
+	sim_arm(CRASH_CHECKPOINT);
+	tarn_cache_checkpoint(sim_cache, checkpoint_over, NULL);
+}
+
+/* --- Purge and ban --- */
+
+static struct subject *
+ban_subject(uint32_t n)
+{
+	return ban.blocks ? &sim->model.blocks[ban.volume][ban.first + n] : &sim->model.objects[n];
+}
+
+static uint32_t
+ban_subject_count(void)
+{
+	return ban.blocks ? ban.count : sim->plan.object_count;
+}
+
+static bool
+ban_hits(uint32_t n)
+{
+	return ban.blocks || ban.group == 4 || n % 4 == ban.group;
+}
+
+static void
+ban_over(void *arg, int status)
+{
+	(void)arg;
+	ban.busy = false;
+	busy_count--;
+	sim_say("  ban ended with %d", status);
+	if (status != 0 && status != -ENOSPC && !(status == -EIO && may_fail()))
+		sim_fail("a ban ended with %d", status);
+	for (uint32_t n = 0; n < ban_subject_count(); n++)
+		if (ban_hits(n))
+			model_complete(&sim->model, ban_subject(n), ban.number[n],
+				       status == 0 ? MODEL_ACKED : MODEL_MAYBE);
+}
+
+/* Every subject must be at rest: otherwise it is not known what was before the ban. */
+static bool
+ban_begin(void)
+{
+	struct version version = { .kind = VERSION_ABSENT };
+
+	for (uint32_t n = 0; n < ban_subject_count(); n++)
+		if (ban_hits(n) && !model_may_write(ban_subject(n), true))
+			return false;
+	for (uint32_t n = 0; n < ban_subject_count(); n++) {
+		if (!ban_hits(n))
+			continue;
+		ban.number[n] = model_submit(&sim->model, ban_subject(n), &version);
+		ban_subject(n)->exclusive = true;
+		ban_subject(n)->changes++;
+	}
+	ban.busy = true;
+	busy_count++;
+	ban.since_ns = sim->now_ns;
+	return true;
+}
+
+static void
+purge(void)
+{
+	uint8_t prefix[2] = { 0, '/' };
+
+	if (ban.busy)
+		return;
+	ban.blocks = false;
+	ban.group = (uint32_t)rng_below(&sim->rng, 5);
+	prefix[0] = (uint8_t)('a' + ban.group);
+	if (!ban_begin())
+		return;
+	sim_say("purge group %u", ban.group);
+	tarn_cache_purge(sim_cache, prefix, ban.group == 4 ? 0 : sizeof(prefix), ban_over, NULL);
+}
+
+static void
+ban_blocks(void)
+{
+	if (ban.busy)
+		return;
+	ban.blocks = true;
+	ban.volume = (uint32_t)rng_below(&sim->rng, MODEL_VOLUMES);
+	ban.first = (uint32_t)rng_below(&sim->rng, sim->plan.block_count);
+	ban.count = (uint32_t)rng_range(&sim->rng, 1, sim->plan.block_count - ban.first);
+	if (!ban_begin())
+		return;
+	sim_say("ban blocks %u+%u of volume %u", ban.first, ban.count, ban.volume);
+	tarn_cache_block_ban(sim_cache, sim->volume[ban.volume].id, ban.first, ban.count, ban_over,
+			     NULL);
+}
+
+void
+control_act(enum action action)
+{
+	switch (action) {
+	case ACTION_FLUSH:
+		flush();
+		break;
+	case ACTION_CHECKPOINT:
+		checkpoint();
+		break;
+	case ACTION_PURGE:
+		purge();
+		break;
+	default:
+		ban_blocks();
+		break;
+	}
+}
+
+/* --- Volumes --- */
+
+static void
+called(void *arg, int status)
+{
+	struct call *call = arg;
+
+	call->done = true;
+	call->status = status;
+}
+
+static void
+volume_set(struct sim_volume *volume, const uint8_t uuid[16], uint64_t generation)
+{
+	struct tarn_cache_volume got;
+	struct call call = { .done = false };
+
+	volume->unsure = true;
+	tarn_cache_volume_set(sim_cache, uuid, generation, &got, called, &call);
+	sim_wait(&call.done, "setting a volume");
+	if (call.status != 0)
+		sim_fail("setting a volume failed with %d", call.status);
+	if (volume->made ? got.id != volume->id : got.id <= sim->volume_id_max)
+		sim_fail("a volume has id %u; it was %u, and %u the greatest", got.id, volume->id,
+			 sim->volume_id_max);
+	volume->id = got.id;
+	volume->generation = generation;
+	volume->made = true;
+	volume->unsure = false;
+	sim->volume_id_max = (uint32_t)tarn_max_u64(sim->volume_id_max, got.id);
+}
+
+static void
+volume_check(struct sim_volume *volume, const uint8_t uuid[16])
+{
+	struct tarn_cache_volume got;
+
+	if (!volume->made)
+		return;
+	if (tarn_cache_volume_get(sim_cache, uuid, &got) != 0)
+		sim_fail("volume %u is not there any more", volume->id);
+	if (got.id != volume->id ||
+	    (got.generation != volume->generation &&
+	     !(volume->unsure && got.generation == volume->generation + 1)))
+		sim_fail("volume %u has become %u, its generation %llu was %llu", volume->id,
+			 got.id, (unsigned long long)got.generation,
+			 (unsigned long long)volume->generation);
+	volume->generation = got.generation;
+	volume->unsure = false;
+}
+
+void
+control_volumes(void)
+{
+	struct call call = { .done = false };
+
+	for (uint32_t i = 0; i < MODEL_VOLUMES; i++) {
+		struct sim_volume *volume = &sim->volume[i];
+		uint8_t uuid[16] = { 1, (uint8_t)i };
+
+		volume_check(volume, uuid);
+		if (!volume->made || rng_chance(&sim->rng, 200))
+			volume_set(volume, uuid, volume->generation + 1);
+	}
+	tarn_cache_set_clean_cb(sim_cache, block_clean_hint, NULL, called, &call);
+	sim_wait(&call.done, "setting a callback");
+}
+
+/* --- What the engine says of itself --- */
+
+static uint8_t told_dirty[MODEL_VOLUMES][MODEL_BLOCKS];
+
+static void
+dirty_told(void *arg, const struct tarn_cache_dirty_block *blocks, uint32_t block_count)
+{
+	(void)arg;
+	for (uint32_t i = 0; i < block_count; i++) {
+		uint32_t volume = blocks[i].volume_id == sim->volume[0].id ? 0 : 1;
+
+		if (blocks[i].volume_id != sim->volume[volume].id ||
+		    blocks[i].block >= MODEL_BLOCKS || told_dirty[volume][blocks[i].block]++ != 0)
+			sim_fail("told of dirty block %llu of volume id %u",
+				 (unsigned long long)blocks[i].block, blocks[i].volume_id);
+	}
+}
+
+static void
+dirty_compare(uint32_t volume, uint32_t block)
+{
+	const struct subject *subject = &sim->model.blocks[volume][block];
+	bool told = told_dirty[volume][block] != 0;
+	bool some = false, all = true;
+	char text[1500];
+
+	for (uint32_t i = 0; i < subject->count; i++) {
+		some |= subject->versions[i].dirty;
+		all &= subject->versions[i].dirty;
+	}
+	if (told ? some : !all)
+		return;
+	model_describe(subject, text, sizeof(text));
+	sim_fail("block %u of volume %u is%s said to be dirty;%s", block, volume,
+		 told ? "" : " not", text);
+}
+
+void
+control_dirty_check(void)
+{
+	struct call call = { .done = false };
+
+	memset(told_dirty, 0, sizeof(told_dirty));
+	tarn_cache_each_dirty(sim_cache, 0, dirty_told, NULL, called, &call);
+	sim_wait(&call.done, "looking at all dirty blocks");
+	for (uint32_t volume = 0; volume < MODEL_VOLUMES; volume++)
+		for (uint32_t block = 0; block < MODEL_BLOCKS; block++)
+			dirty_compare(volume, block);
+}
+
+void
+control_stats_check(void)
+{
+	static struct tarn_cache_stats stats;
+	const struct tarn_cache_counters *total = &stats.total;
+	struct call call = { .done = false };
+
+	tarn_cache_get_stats(sim_cache, false, &stats, called, &call);
+	sim_wait(&call.done, "statistics");
+	sim_say("freed %llu segments, appended again %llu, dropped %llu, log position %llu",
+		(unsigned long long)total->segment_freed_count,
+		(unsigned long long)total->reappended_count,
+		(unsigned long long)total->dropped_count,
+		(unsigned long long)stats.now.head_position);
+	if (sim->corrupted || sim->model.unreadable)
+		return;
+	if (total->crc_error_clean != 0 || total->crc_error_dirty != 0 ||
+	    total->read_error_count != 0 || stats.now.suspect_count != 0)
+		sim_fail("%llu clean and %llu dirty checksums, %llu reads failed, %llu suspect, "
+			 "and nothing was damaged",
+			 (unsigned long long)total->crc_error_clean,
+			 (unsigned long long)total->crc_error_dirty,
+			 (unsigned long long)total->read_error_count,
+			 (unsigned long long)stats.now.suspect_count);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The medium. Invariants:
+ *
+ *	generation 0           stable holds what image holds
+ *	generation g           image holds write g; stable what was durable before
+ *	generation g | LOST    the same, and no flush will change that: a failed one has let go of it
+ */
+#include "device.h"
+
+#include <string.h>
+
+#include "tarn/util.h"
+
+#define LOST UINT32_C(0x80000000)
+#define SECTORS_PER_BLOCK (DEVICE_BLOCK / DEVICE_SECTOR)
+
+/* How power loss chooses what is lost. */
+enum loss {
+	LOSS_ALL,
+	LOSS_NONE,
+	LOSS_SECTORS, /* each for itself */
+	LOSS_WRITES,  /* each write as a whole */
+	LOSS_NEWEST,  /* all from some write on */
+	LOSS_OLDEST,  /* all up to some write */
+	LOSS_ONE,     /* one write only, the others are there */
+	LOSS_COUNT,
+};
+
+void
+device_reset(struct device *device)
+{
+	for (uint64_t block = 0; block < DEVICE_BLOCKS_MAX; block++) {
+		if (!device->touched[block])
+			continue;
+		memset(device->image + block * DEVICE_BLOCK, 0, DEVICE_BLOCK);
+		memset(device->stable + block * DEVICE_BLOCK, 0, DEVICE_BLOCK);
+		memset(&device->generation[block * SECTORS_PER_BLOCK], 0,
+		       SECTORS_PER_BLOCK * sizeof(device->generation[0]));
+		device->durable_at[block] = 0;
+		device->touched[block] = false;
+	}
+	memset(device, 0, offsetof(struct device, generation));
+}
+
+static void
+make_durable(struct device *device, uint64_t sector)
+{
+	memcpy(device->stable + sector * DEVICE_SECTOR, device->image + sector * DEVICE_SECTOR,
+	       DEVICE_SECTOR);
+	device->generation[sector] = 0;
+	device->durable_at[sector / SECTORS_PER_BLOCK] = (uint32_t)device->flush_count;
+}
+
+static void
+put_sector(struct device *device, uint64_t sector, const uint8_t *data)
+{
+	uint32_t before = device->generation[sector];
+
+	/* A flush under way has promised what is there now. */
+	if (before != 0 && (before & LOST) == 0 && before <= device->flushing)
+		make_durable(device, sector);
+	device->touched[sector / SECTORS_PER_BLOCK] = true;
+	memcpy(device->image + sector * DEVICE_SECTOR, data, DEVICE_SECTOR);
+	device->generation[sector] = (uint32_t)device->write_count;
+}
+
+typedef bool (*sector_fn)(struct device *device);
+
+static bool
+always(struct device *device)
+{
+	(void)device;
+	return true;
+}
+
+static bool
+sometimes(struct device *device)
+{
+	return rng_chance(&device->rng, 500);
+}
+
+static void
+put(struct device *device, const struct iovec *iov, uint64_t offset_bytes, sector_fn fn, bool fua)
+{
+	const uint8_t *data = iov->iov_base;
+
+	tarn_assert(offset_bytes % DEVICE_SECTOR == 0 && iov->iov_len % DEVICE_SECTOR == 0);
+	for (uint64_t at = 0; at < iov->iov_len; at += DEVICE_SECTOR) {
+		uint64_t sector = (offset_bytes + at) / DEVICE_SECTOR;
+
+		if (!fn(device))
+			continue;
+		put_sector(device, sector, data + at);
+		if (fua || !device->write_cache)
+			make_durable(device, sector);
+	}
+}
+
+static void
+put_all(struct device *device, const struct iovec *iov, uint32_t iov_count, uint64_t offset_bytes,
+	bool fua)
+{
+	device->write_count++;
+	for (uint32_t i = 0; i < iov_count; i++) {
+		tarn_assert(
+		    tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
+		put(device, &iov[i], offset_bytes, always, fua);
+		offset_bytes += iov[i].iov_len;
+	}
+}
+
+void
+device_write(struct device *device, const struct iovec *iov, uint32_t iov_count,
+	     uint64_t offset_bytes, bool fua)
+{
+	put_all(device, iov, iov_count, offset_bytes, fua);
+}
+
+void
+device_tear(struct device *device, const struct iovec *iov, uint32_t iov_count,
+	    uint64_t offset_bytes)
+{
+	sector_fn fn = rng_chance(&device->rng, 300) ? always : sometimes;
+
+	if (rng_chance(&device->rng, 300))
+		return; /* not at all */
+	device->write_count++;
+	for (uint32_t i = 0; i < iov_count; i++) {
+		put(device, &iov[i], offset_bytes, fn, false);
+		offset_bytes += iov[i].iov_len;
+	}
+}
+
+void
+device_zero(struct device *device, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	static uint8_t zeroes[DEVICE_BLOCK];
+
+	while (length_bytes != 0) {
+		struct iovec iov = { zeroes, tarn_min_u64(length_bytes, sizeof(zeroes)) };
+
+		put_all(device, &iov, 1, offset_bytes, false);
+		offset_bytes += iov.iov_len;
+		length_bytes -= iov.iov_len;
+	}
+}
+
+void
+device_read(const struct device *device, const struct iovec *iov, uint32_t iov_count,
+	    uint64_t offset_bytes)
+{
+	for (uint32_t i = 0; i < iov_count; i++) {
+		tarn_assert(
+		    tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
+		memcpy(iov[i].iov_base, device->image + offset_bytes, iov[i].iov_len);
+		offset_bytes += iov[i].iov_len;
+	}
+}
+
+/* --- Flush --- */
+
+uint64_t
+device_flush_begin(struct device *device)
+{
+	device->flushing_count++;
+	device->flushing = device->write_count;
+	return device->write_count;
+}
+
+static void
+flush_over(struct device *device)
+{
+	if (--device->flushing_count == 0)
+		device->flushing = 0;
+}
+
+void
+device_flush_end(struct device *device, uint64_t covers)
+{
+	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
+	bool any = false;
+
+	device->flush_count++;
+	for (uint64_t sector = 0; sector < sectors; sector++) {
+		uint32_t generation = device->generation[sector];
+
+		if (generation == 0 || (generation & LOST) != 0 || generation > covers)
+			continue;
+		make_durable(device, sector);
+		any = true;
+	}
+	if (!any)
+		device->flush_count--;
+	flush_over(device);
+}
+
+void
+device_flush_fail(struct device *device, uint64_t covers)
+{
+	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
+
+	for (uint64_t sector = 0; sector < sectors; sector++) {
+		uint32_t generation = device->generation[sector];
+
+		if (generation == 0 || (generation & LOST) != 0 || generation > covers)
+			continue;
+		switch (rng_below(&device->rng, 3)) {
+		case 0:
+			make_durable(device, sector);
+			break;
+		case 1:
+			device->generation[sector] = generation | LOST;
+			break;
+		default:
+			break;
+		}
+	}
+	flush_over(device);
+}
+
+/* --- Power --- */
+
+static bool
+is_lost(struct device *device, enum loss loss, uint32_t generation, uint64_t pivot)
+{
+	if ((generation & LOST) != 0)
+		return true;
+	switch (loss) {
+	case LOSS_ALL:
+		return true;
+	case LOSS_NONE:
+		return false;
+	case LOSS_SECTORS:
+		return rng_chance(&device->rng, 500);
+	case LOSS_WRITES:
+		return ((generation * UINT64_C(0x9e3779b97f4a7c15)) >> 40 & 1) == (pivot & 1);
+	case LOSS_NEWEST:
+		return generation >= pivot;
+	case LOSS_OLDEST:
+		return generation <= pivot;
+	default:
+		return generation == pivot;
+	}
+}
+
+/* The number of some write of which a sector is not durable; 0: there is none. */
+static uint64_t
+some_write(struct device *device)
+{
+	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
+	uint64_t found = 0, seen = 0;
+
+	for (uint64_t sector = 0; sector < sectors; sector++) {
+		uint32_t generation = device->generation[sector] & ~LOST;
+
+		if (generation != 0 && rng_below(&device->rng, ++seen) == 0)
+			found = generation;
+	}
+	return found;
+}
+
+void
+device_power_loss(struct device *device)
+{
+	enum loss loss = (enum loss)rng_below(&device->rng, LOSS_COUNT);
+	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
+	uint64_t pivot = some_write(device);
+
+	for (uint64_t sector = 0; sector < sectors; sector++) {
+		uint32_t generation = device->generation[sector];
+		uint64_t at = sector * DEVICE_SECTOR;
+
+		if (generation == 0)
+			continue;
+		if (is_lost(device, loss, generation, pivot))
+			memcpy(device->image + at, device->stable + at, DEVICE_SECTOR);
+		else
+			memcpy(device->stable + at, device->image + at, DEVICE_SECTOR);
+		device->generation[sector] = 0;
+		device->durable_at[sector / SECTORS_PER_BLOCK] = (uint32_t)device->flush_count;
+	}
+	device->flushing = 0;
+	device->flushing_count = 0;
+}
+
+uint64_t
+device_corrupt(struct device *device, uint64_t from_bytes, uint64_t to_bytes, uint32_t flushes)
+{
+	uint64_t from = from_bytes / DEVICE_BLOCK, to = to_bytes / DEVICE_BLOCK;
+	uint64_t found = UINT64_MAX, seen = 0, at;
+	uint8_t bit;
+
+	for (uint64_t block = from; block < to; block++)
+		if (device->touched[block] &&
+		    device->durable_at[block] + flushes <= device->flush_count &&
+		    device->generation[block * SECTORS_PER_BLOCK] == 0 &&
+		    rng_below(&device->rng, ++seen) == 0)
+			found = block;
+	if (found == UINT64_MAX)
+		return found;
+	at = found * DEVICE_BLOCK + rng_below(&device->rng, DEVICE_BLOCK);
+	bit = (uint8_t)(1u << rng_below(&device->rng, 8));
+	device->image[at] ^= bit;
+	device->stable[at] ^= bit;
+	return at / DEVICE_SECTOR * DEVICE_SECTOR;
+}

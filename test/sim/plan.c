@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "plan.h"
+
+#include <string.h>
+
+#include "model.h"
+#include "tarn/util.h"
+
+enum profile {
+	PROFILE_MIXED,
+	PROFILE_OBJECTS,
+	PROFILE_LARGE,	/* objects up to a segment: the log wraps */
+	PROFILE_BLOCKS,
+	PROFILE_DIRTY,	/* more dirty blocks than there is room for */
+	PROFILE_HOT,	/* everything is looked up all the time, and the log wraps */
+	PROFILE_CHURN,	/* few subjects, overwritten, removed and flushed again and again */
+	PROFILE_COUNT,
+};
+
+static const uint16_t weights[PROFILE_COUNT][ACTION_COUNT] = {
+	[PROFILE_MIXED] = { [ACTION_STORE] = 200, [ACTION_STORE_IF] = 30, [ACTION_STORE_OVER] = 10,
+			    [ACTION_LOOKUP] = 200, [ACTION_REMOVE] = 60, [ACTION_TOUCH] = 30,
+			    [ACTION_EXISTS] = 20, [ACTION_BATCH] = 20, [ACTION_PURGE] = 10,
+			    [ACTION_BLOCK_STORE] = 60, [ACTION_BLOCK_WRITE] = 100,
+			    [ACTION_BLOCK_LOOKUP] = 100, [ACTION_BLOCK_FILL] = 40,
+			    [ACTION_BLOCK_CLEAN] = 60, [ACTION_BLOCK_FORGET] = 30,
+			    [ACTION_BLOCK_BAN] = 6, [ACTION_FLUSH] = 60, [ACTION_CHECKPOINT] = 8,
+			    [ACTION_CLOCK] = 8, [ACTION_CORRUPT] = 6 },
+	[PROFILE_OBJECTS] = { [ACTION_STORE] = 300, [ACTION_STORE_IF] = 60,
+			      [ACTION_STORE_OVER] = 20, [ACTION_LOOKUP] = 250,
+			      [ACTION_REMOVE] = 100, [ACTION_TOUCH] = 60, [ACTION_EXISTS] = 40,
+			      [ACTION_BATCH] = 40, [ACTION_PURGE] = 20, [ACTION_FLUSH] = 60,
+			      [ACTION_CHECKPOINT] = 8, [ACTION_CLOCK] = 10, [ACTION_CORRUPT] = 6 },
+	[PROFILE_LARGE] = { [ACTION_STORE] = 400, [ACTION_STORE_OVER] = 10, [ACTION_LOOKUP] = 200,
+			    [ACTION_REMOVE] = 40, [ACTION_TOUCH] = 20, [ACTION_PURGE] = 6,
+			    [ACTION_FLUSH] = 20, [ACTION_CHECKPOINT] = 4, [ACTION_CLOCK] = 4,
+			    [ACTION_CORRUPT] = 4 },
+	[PROFILE_BLOCKS] = { [ACTION_BLOCK_STORE] = 100, [ACTION_BLOCK_WRITE] = 200,
+			     [ACTION_BLOCK_LOOKUP] = 200, [ACTION_BLOCK_FILL] = 100,
+			     [ACTION_BLOCK_CLEAN] = 120, [ACTION_BLOCK_FORGET] = 60,
+			     [ACTION_BLOCK_BAN] = 12, [ACTION_FLUSH] = 60,
+			     [ACTION_CHECKPOINT] = 8, [ACTION_CORRUPT] = 6 },
+	[PROFILE_DIRTY] = { [ACTION_BLOCK_WRITE] = 500, [ACTION_BLOCK_LOOKUP] = 60,
+			    [ACTION_BLOCK_CLEAN] = 30, [ACTION_BLOCK_FORGET] = 10,
+			    [ACTION_STORE] = 20, [ACTION_FLUSH] = 20, [ACTION_CHECKPOINT] = 4,
+			    [ACTION_CORRUPT] = 4 },
+	[PROFILE_HOT] = { [ACTION_STORE] = 150, [ACTION_LOOKUP] = 300, [ACTION_REMOVE] = 20,
+			  [ACTION_BLOCK_STORE] = 150, [ACTION_BLOCK_WRITE] = 40,
+			  [ACTION_BLOCK_LOOKUP] = 300, [ACTION_BLOCK_FILL] = 60,
+			  [ACTION_BLOCK_CLEAN] = 30, [ACTION_FLUSH] = 10, [ACTION_CHECKPOINT] = 4,
+			  [ACTION_CORRUPT] = 4 },
+	[PROFILE_CHURN] = { [ACTION_STORE] = 200, [ACTION_REMOVE] = 150, [ACTION_LOOKUP] = 100,
+			    [ACTION_PURGE] = 20, [ACTION_BLOCK_STORE] = 60,
+			    [ACTION_BLOCK_WRITE] = 120, [ACTION_BLOCK_FORGET] = 80,
+			    [ACTION_BLOCK_CLEAN] = 80, [ACTION_BLOCK_FILL] = 40,
+			    [ACTION_BLOCK_LOOKUP] = 60, [ACTION_BLOCK_BAN] = 20,
+			    [ACTION_FLUSH] = 120, [ACTION_CHECKPOINT] = 12, [ACTION_CORRUPT] = 6 },
+};
+
+static void
+make_work(struct plan *plan, struct rng *rng)
+{
+	enum profile profile = (enum profile)rng_below(rng, PROFILE_COUNT);
+
+	for (uint32_t i = 0; i < ACTION_COUNT; i++)
+		plan->weight[i] = weights[profile][i];
+	plan->object_count = (uint32_t)rng_range(rng, 8, MODEL_OBJECTS);
+	plan->block_count = (uint32_t)rng_range(rng, 16, MODEL_BLOCKS / 2);
+	plan->value_bytes_max = rng_chance(rng, 200) ? 60000 : 6000;
+	plan->run_blocks_max = rng_chance(rng, 300) ? 256 : 16;
+	plan->steps_max = 250;
+	switch (profile) {
+	case PROFILE_LARGE:
+		plan->value_bytes_max = 108000;
+		break;
+	case PROFILE_DIRTY:
+		plan->block_count = MODEL_BLOCKS;
+		plan->run_blocks_max = rng_chance(rng, 500) ? 256 : 64;
+		break;
+	case PROFILE_HOT:
+		plan->value_bytes_max = 60000;
+		plan->run_blocks_max = 128;
+		break;
+	case PROFILE_CHURN:
+		plan->object_count = 12;
+		plan->block_count = 24;
+		break;
+	default:
+		break;
+	}
+	plan->ttl_per_mille = rng_chance(rng, 500) ? 200 : 0;
+	plan->durable_per_mille = (uint32_t)rng_below(rng, 200);
+	plan->gap_us_max = rng_chance(rng, 500) ? 300 : 20;
+}
+
+static void
+make_faults(struct plan *plan, struct rng *rng)
+{
+	if (rng_chance(rng, 450))
+		return;
+	if (rng_chance(rng, 400))
+		plan->write_fail_per_mille = rng_chance(rng, 800) ? 15 : 250;
+	if (rng_chance(rng, 400))
+		plan->flush_fail_per_mille = rng_chance(rng, 800) ? 100 : 500;
+	if (rng_chance(rng, 300))
+		plan->read_fail_per_mille = 30;
+	plan->corrupt = rng_chance(rng, 300);
+}
+
+void
+plan_make(struct plan *plan, struct rng *rng)
+{
+	static const uint32_t entry_bytes[] = { 64, 512, 4096, 4096 };
+
+	memset(plan, 0, sizeof(*plan));
+	make_work(plan, rng);
+	make_faults(plan, rng);
+	plan->life_count = (uint32_t)rng_range(rng, 2, 6);
+	plan->latency_min_us = 1;
+	plan->latency_max_us = rng_chance(rng, 500) ? 100 : 2000;
+	plan->write_cache = rng_chance(rng, 850);
+	plan->disk_sequence_known = rng_chance(rng, 800);
+	plan->shard_count = rng_chance(rng, 250) && !plan->corrupt ? 2 : 1;
+	plan->expected_entry_bytes = entry_bytes[rng_below(rng, tarn_array_count(entry_bytes))];
+	plan->checkpoint_interval_s = rng_chance(rng, 300) ? 1 : 0;
+}
+
+void
+plan_life(const struct plan *plan, struct rng *rng, uint32_t life, struct life_plan *ret)
+{
+	static const uint16_t crash_limit[CRASH_PHASE_COUNT] = {
+		[CRASH_OPEN] = 120,
+		[CRASH_CHECKPOINT] = 30,
+		[CRASH_STOP] = 40,
+	};
+	uint64_t choice = rng_below(rng, 100);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->step_count = (uint32_t)rng_range(rng, 0, plan->steps_max);
+	ret->sweep = rng_chance(rng, 600);
+	ret->format = life != 0 && rng_chance(rng, 40);
+	ret->ending = choice < 15 ? ENDING_STOP : choice < 45 ? ENDING_KILL : ENDING_POWER;
+	if (ret->ending == ENDING_STOP)
+		return;
+	choice = rng_below(rng, 100);
+	ret->phase = choice < 60   ? CRASH_WORK
+		     : choice < 80 ? CRASH_OPEN
+		     : choice < 90 ? CRASH_CHECKPOINT
+				   : CRASH_STOP;
+	if (ret->phase == CRASH_WORK)
+		ret->crash_after = (uint32_t)rng_range(rng, 1, 2 + 3 * ret->step_count);
+	else
+		ret->crash_after = (uint32_t)rng_range(rng, 1, crash_limit[ret->phase]);
+}
