@@ -23,7 +23,7 @@ struct slot {
 	enum action action; /* what it is for */
 	uint32_t volume, first, count;
 	uint64_t number[RUN_MAX]; /* of versions; 0: none */
-	uint64_t lower[RUN_MAX];
+	uint64_t lower[RUN_MAX], upper[RUN_MAX]; /* of a read */
 	uint32_t content[RUN_MAX];
 	uint32_t changes[RUN_MAX]; /* of the subject, at the lookup */
 	uint64_t since_ns;
@@ -105,6 +105,7 @@ looked(struct slot *slot)
 		struct block_seen seen = { slot, n };
 		struct observation observation = {
 			.lower = slot->lower[n],
+			.upper = slot->upper[n],
 			.time_min_s = sim->model.time_min_s,
 			.hit = in_map(req->hit, n),
 			.bad = in_map(req->bad, n),
@@ -305,6 +306,7 @@ look_up(struct slot *slot, enum tarn_cache_block_kind kind)
 		return;
 	for (uint32_t n = 0; n < slot->count; n++) {
 		slot->lower[n] = model_read_begin(subject_of(slot, n));
+		slot->upper[n] = subject_of(slot, n)->next_number;
 		slot->changes[n] = subject_of(slot, n)->changes;
 	}
 	submit(slot, kind, 0);

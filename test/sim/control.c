@@ -190,6 +190,8 @@ purge(void)
 static void
 ban_blocks(void)
 {
+	struct tarn_cache_block_range range;
+
 	if (ban.busy)
 		return;
 	ban.blocks = true;
@@ -199,8 +201,12 @@ ban_blocks(void)
 	if (!ban_begin())
 		return;
 	sim_say("ban blocks %u+%u of volume %u", ban.first, ban.count, ban.volume);
-	tarn_cache_block_ban(sim_cache, sim->volume[ban.volume].id, ban.first, ban.count, ban_over,
-			     NULL);
+	range = (struct tarn_cache_block_range){
+		.volume_id = sim->volume[ban.volume].id,
+		.first_block = ban.first,
+		.block_count = ban.count,
+	};
+	tarn_cache_block_ban(sim_cache, &range, ban_over, NULL);
 }
 
 void
@@ -236,11 +242,12 @@ called(void *arg, int status)
 static void
 volume_set(struct sim_volume *volume, const uint8_t uuid[16], uint64_t generation)
 {
-	struct tarn_cache_volume got;
+	struct tarn_cache_volume got = { .generation = generation };
 	struct call call = { .done = false };
 
+	memcpy(got.uuid, uuid, sizeof(got.uuid));
 	volume->unsure = true;
-	tarn_cache_volume_set(sim_cache, uuid, generation, &got, called, &call);
+	tarn_cache_volume_set(sim_cache, &got, called, &call);
 	sim_wait(&call.done, "setting a volume");
 	if (call.status != 0)
 		sim_fail("setting a volume failed with %d", call.status);
@@ -330,10 +337,11 @@ dirty_compare(uint32_t volume, uint32_t block)
 void
 control_dirty_check(void)
 {
+	static const struct tarn_cache_dirty_walk walk = { .fn = dirty_told };
 	struct call call = { .done = false };
 
 	memset(told_dirty, 0, sizeof(told_dirty));
-	tarn_cache_each_dirty(sim_cache, 0, dirty_told, NULL, called, &call);
+	tarn_cache_each_dirty(sim_cache, &walk, called, &call);
 	sim_wait(&call.done, "looking at all dirty blocks");
 	for (uint32_t volume = 0; volume < MODEL_VOLUMES; volume++)
 		for (uint32_t block = 0; block < MODEL_BLOCKS; block++)

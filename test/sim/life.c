@@ -17,6 +17,7 @@
 #include "tarn/util.h"
 
 #define TURN_NS 400		      /* what a turn takes */
+#define TURNS_MAX 100		      /* with work, until ages are looked at */
 #define STEP_NS_MAX 200000	      /* what passes at once where nothing is due */
 #define AGE_NS_MAX UINT64_C(60000000000) /* of an operation: more is no progress */
 #define IOMEM_BYTES (UINT64_C(256) << 20)
@@ -81,7 +82,7 @@ turn_once(void)
 	sim->model.segments = 0;
 	for (uint32_t i = 0; i < DEVICE_SHARDS_MAX; i++)
 		sim->model.segments += sim->device.segment_count[i];
-	while (tarn_reactor_turn(tarn_reactor_get(0)))
+	for (uint32_t i = 0; i < TURNS_MAX && tarn_reactor_turn(tarn_reactor_get(0)); i++)
 		pass(TURN_NS);
 }
 
@@ -207,7 +208,7 @@ make_world(void)
 struct opening {
 	bool done;
 	int status;
-	char text[256];
+	struct tarn_reason reason;
 };
 
 static void
@@ -219,7 +220,7 @@ opened(void *arg, int status, struct tarn_cache *cache, const struct tarn_reason
 	opening->status = status;
 	sim_cache = cache;
 	if (status != 0)
-		snprintf(opening->text, sizeof(opening->text), "%s", reason->text);
+		opening->reason = *reason;
 }
 
 static void
@@ -235,6 +236,7 @@ static void
 begin_format(void)
 {
 	model_reset(&sim->model);
+	sim->model.durable_time_s = sim->model.time_max_s = 0;
 	memset(sim->volume, 0, sizeof(sim->volume));
 	sim->volume_id_max = 0;
 	sim->formatted = false;
@@ -274,7 +276,7 @@ open_cache(void)
 	tarn_cache_create(&opts, opened, &opening);
 	sim_wait(&opening.done, "opening");
 	if (opening.status != 0)
-		sim_fail("opening failed with %d: %s", opening.status, opening.text);
+		sim_fail("opening failed with %d: %s", opening.status, opening.reason.text);
 	if (sim->life_plan.phase == CRASH_OPEN)
 		sim->crash_countdown = 0; /* it was opened before that */
 	sim->formatted = true;
@@ -285,9 +287,11 @@ open_cache(void)
 		info.checkpoint_used ? " by checkpoint" : "",
 		(unsigned long long)info.recovered_entries, (unsigned long long)info.recovery_us);
 	if (!sim->corrupted && (info.damaged_segments != 0 || info.suspect_entries != 0))
-		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none",
+		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none "
+			 "(failing per mille: writes %u, flushes %u, reads %u)",
 			 (unsigned long long)info.damaged_segments,
-			 (unsigned long long)info.suspect_entries);
+			 (unsigned long long)info.suspect_entries, sim->plan.write_fail_per_mille,
+			 sim->plan.flush_fail_per_mille, sim->plan.read_fail_per_mille);
 }
 
 /* --- Work --- */

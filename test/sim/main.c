@@ -55,7 +55,7 @@ begin_seed(struct sim *world, uint64_t seed)
 	world->rng.state = rng_next(&rng);
 	world->device.rng.state = rng_next(&rng);
 	world->device.size_bytes =
-	    world->plan.shard_count * (UINT64_C(8) << 20) + (UINT64_C(3) << 20);
+	    world->plan.shard_count * (UINT64_C(13) << 20);
 	world->device.write_cache = world->plan.write_cache;
 	world->now_ns = UINT64_C(1000000000);
 	world->wall_s = UINT64_C(1700000000);

@@ -286,20 +286,22 @@ learn_hit(struct subject *subject, const struct observation *seen, uint64_t firs
 	version->seen = true;
 	/* What is newer, and perhaps failed, did fail. */
 	for (uint32_t i = subject->count; subject->writers == 0 && subject->readers == 0 && i-- > 0;)
-		if (subject->versions[i].number > last && subject->versions[i].maybe)
+		if (subject->versions[i].number > last && subject->versions[i].maybe &&
+		    subject->versions[i].number < seen->upper)
 			remove_at(subject, i);
 }
 
 /* An entry that was dropped does not come back, either. */
 static void
-learn_miss(const struct model *model, struct subject *subject, uint64_t lower)
+learn_miss(const struct model *model, struct subject *subject, const struct observation *seen)
 {
-	if (!model->strict || subject->readers != 0 || subject->writers != 0)
+	if (!model->strict || subject->readers != 0 || subject->writers != 0 ||
+	    subject->next_number != seen->upper)
 		return;
 	for (uint32_t i = 0; i < subject->count; i++) {
 		const struct version *version = &subject->versions[i];
 
-		if (version->number < lower)
+		if (version->number < seen->lower)
 			continue;
 		if (version->kind == VERSION_ABSENT ? version->state == VERSION_ACKED
 						    : may_be_expired(model, version))
@@ -333,7 +335,7 @@ model_read_end(struct model *model, struct subject *subject, const struct observ
 	if (seen->hit)
 		learn_hit(subject, seen, first, last);
 	else if (!seen->bad)
-		learn_miss(model, subject, seen->lower);
+		learn_miss(model, subject, seen);
 	compact(subject);
 	return NULL;
 }

@@ -103,6 +103,7 @@ void model_flushed(struct model *model, uint64_t ack);
 
 struct observation {
 	uint64_t lower; /* model_read_begin() */
+	uint64_t upper; /* next_number of the subject then: what came later says nothing */
 	uint64_t time_min_s; /* when the read was submitted */
 	bool hit;
 	bool bad;	  /* an error for this block */

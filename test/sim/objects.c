@@ -18,7 +18,7 @@ struct slot {
 	uint32_t object;
 	uint32_t content; /* of a store */
 	uint64_t number;  /* of its version */
-	uint64_t lower, time_min_s; /* of a read */
+	uint64_t lower, upper, time_min_s; /* of a read */
 	bool reads;		    /* it also tells whether the object is there */
 	uint64_t since_ns;
 	uint8_t key[TARN_CACHE_KEY_MAX];
@@ -96,6 +96,7 @@ read_over(struct slot *slot, bool presence_only)
 	const struct tarn_cache_op *op = &slot->op;
 	struct observation seen = {
 		.lower = slot->lower,
+		.upper = slot->upper,
 		.time_min_s = slot->time_min_s,
 		.hit = op->status == 0 || op->status == -EEXIST,
 		.presence_only = presence_only,
@@ -210,6 +211,7 @@ static void
 begin_read(struct slot *slot)
 {
 	slot->lower = model_read_begin(subject_of(slot));
+	slot->upper = subject_of(slot)->next_number;
 	slot->time_min_s = sim->model.time_min_s;
 }
 

@@ -110,7 +110,7 @@ make_faults(struct plan *plan, struct rng *rng)
 void
 plan_make(struct plan *plan, struct rng *rng)
 {
-	static const uint32_t entry_bytes[] = { 64, 512, 4096, 4096 };
+	static const uint32_t entry_bytes[] = { 256, 1024, 4096, 4096 };
 
 	memset(plan, 0, sizeof(*plan));
 	make_work(plan, rng);

@@ -5,6 +5,7 @@
 #include "plan.h"
 #include "tarn/cache.h"
 #include "tarn/cache_block.h"
+#include "tarn/cache_stats.h"
 
 /*
  * A simulation: what outlives the process that runs the engine. One life is one process (a child of
