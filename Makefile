@@ -97,7 +97,7 @@ run: deps-build
 
 # --- Tests ---
 
-.PHONY: check unit test-bins lab-bins lint format fuzz fuzz-bins bench
+.PHONY: check unit test-bins lint format fuzz fuzz-bins bench
 ## make check      install what is missing, build, and run every test: unit, system, lint's, build's, lab's
 check: deps-check
 	@$(MAKE) --no-print-directory test-bins
@@ -109,16 +109,6 @@ unit: hint
 	@test/run --build $(B) unit
 
 test-bins: all $(UNIT_BINS) $(SIM_BINS) lab-bins
-
-## make lab        the tests in a virtual machine with NVMe (TESTS=WORD); also part of make check.
-##                 make lab-long: with the long ones
-.PHONY: lab lab-long
-lab: hint
-	@$(MAKE) --no-print-directory test-bins
-	@test/run --build $(B) --lab-tier lab lab
-lab-long: hint
-	@$(MAKE) --no-print-directory test-bins
-	@test/run --build $(B) --lab-tier long lab
 
 ## make sim        the cache engine on a simulated device, SEEDS=N of them from SEED=N on (10000, 1)
 SEED ?= 1
