@@ -143,9 +143,10 @@ def memory_rows(context):
 def ratio_rows(context):
     room = capacity(context, "ram", None)
     keys = 10 * room
+    span = 4 * max(2, context["seconds"])
     for what, options in (("Zipf(0.9)", ()), ("Zipf(0.9) with 20 % scan", ("--scan-percent", 20))):
         found = perf(context, "ram", None, "--cache", "aside", "--keys", keys, "--random", "zipf:0.9", "--lru", room,
-                     "--depth", 32, "--warmup", 4 * max(2, context["seconds"]), "--time", 4 * max(2, context["seconds"]),
+                     "--depth", 32, "--warmup", span, "--time", span,
                      *options)
         ratio = found["hit_ratio"] / found["lru_hit_ratio"]
         yield row("cache hit ratio", f"{what}, against LRU", (">=", 1.0), "x",
