@@ -79,6 +79,8 @@ choose_number(struct cache_job *job)
 static bool
 choose_store(struct cache_job *job)
 {
+	if (job->filling)
+		return true;
 	switch (job->opts->cache_load) {
 	case PERF_CACHE_LOAD_STORE:
 	case PERF_CACHE_BLOCK_WRITE:
@@ -86,7 +88,7 @@ choose_store(struct cache_job *job)
 	case PERF_CACHE_LOAD_MIXED:
 		return perf_random_below(&job->random, 100) >= job->opts->read_percent;
 	default:
-		return job->filling;
+		return false;
 	}
 }
 

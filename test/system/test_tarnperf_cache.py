@@ -75,6 +75,13 @@ def test_batches_reactors_and_zipf_go_together():
     assert sum(result[name]["count"] for name in ("hit", "miss", "store")) == 8000
 
 
+def test_what_is_looked_up_was_stored_before():
+    for load in ("lookup", "mixed"):
+        result = measured("--driver", "ram", "--cache", load, "--keys", 1000, "--ios", 3000)
+        assert result["hit_ratio"] == 1.0
+        assert result["cache"]["entries"] == 1000
+
+
 def test_a_ttl_ends_what_was_stored():
     result = measured("--driver", "ram", "--cache", "lookup", "--keys", 100, "--ttl", 1, "--warmup", "3s", "--ios", 500)
     assert result["hit"]["count"] == 0 and result["miss"]["count"] >= 500
