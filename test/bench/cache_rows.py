@@ -156,14 +156,16 @@ def ratio_rows(context):
 # --- Starting ---
 
 def kill_under_load(context, path, *options):
+    """While ever new keys are stored, so that the cache is full of entries that live."""
     command = [f"{context['build']}/bin/tarnperf", "--driver", "uring", "--fallback", "--destroy-data", "--progress",
-               "--json", "--cache", "store", "--keys", "1000", "--time", "600", *map(str, options), path]
+               "--json", "--cache", "store", "--sequential", "--keys", "4000000000", "--time", "600",
+               *map(str, options), path]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         for _ in range(4):
             process.stderr.readline()  # a line each second
         process.send_signal(signal.SIGKILL)
     with open(path, "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel ends the dead process's ring, and its lock, a little later
+        fcntl.flock(file, fcntl.LOCK_EX)  # the dead process's ring, and its lock, end a little later
 
 
 def forget_checkpoints(context, path):
