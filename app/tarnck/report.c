@@ -87,9 +87,7 @@ print_stop(const struct ck *ck)
 		printf("stopped     cleanly, with checkpoint %" PRIu64 "\n",
 		       ck->best->checkpoint_sequence);
 	else if (ck->same_boot)
-		puts("stopped     not: its process died, or runs on a copy; the machine has not "
-		     "been "
-		     "started since");
+		puts("stopped     not: its process died; the machine has not been started since");
 	else
 		puts("stopped     not: the machine went down, or this is another one");
 	for (int area = 0; area < 2; area++) {

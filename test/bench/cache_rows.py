@@ -158,8 +158,8 @@ def ratio_rows(context):
 def kill_under_load(context, path, *options):
     """While ever new keys are stored, so that the cache is full of entries that live."""
     command = [f"{context['build']}/bin/tarnperf", "--driver", "uring", "--fallback", "--destroy-data", "--progress",
-               "--json", "--cache", "store", "--sequential", "--keys", "4000000000", "--time", "600",
-               *map(str, options), path]
+               "--json", "--cache", "store", "--seed", str(time.time_ns() >> 10), "--keys", "4000000000",
+               "--time", "600", *map(str, options), path]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         for _ in range(4):
             process.stderr.readline()  # a line each second
