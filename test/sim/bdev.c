@@ -157,8 +157,7 @@ sim_poll(struct tarn_group *group)
 	int count = 0;
 
 	(void)group;
-	while ((io = first_due()) != NULL &&
-	       ((struct sim_io *)tarn_io_ctx(io))->due_ns <= now_ns) {
+	while ((io = first_due()) != NULL && ((struct sim_io *)tarn_io_ctx(io))->due_ns <= now_ns) {
 		int status;
 
 		event(opts_of(io));
@@ -192,8 +191,7 @@ sim_bdev_tear(void)
 
 	TAILQ_FOREACH (io, &queue, link)
 		if (io->op == TARN_IO_WRITE)
-			device_tear(opts_of(io)->device, io->iov, io->iov_count,
-				    io->offset_bytes);
+			device_tear(opts_of(io)->device, io->iov, io->iov_count, io->offset_bytes);
 }
 
 static const struct tarn_bdev_driver sim_driver = {

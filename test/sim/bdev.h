@@ -11,8 +11,11 @@
 struct sim_bdev_opts {
 	struct tarn_bdev_common_opts common;
 	struct device *device;
-	uint32_t latency_min_us, latency_max_us; /* of most; one in a hundred takes ten times as long */
-	/** Called before each I/O is taken and before each completes; may be NULL, may not return. */
+	uint32_t latency_min_us,
+	    latency_max_us; /* of most; one in a hundred takes ten times as long */
+	/**
+	 * Called before each I/O is taken and before each completes; may be NULL, may not return.
+	 */
 	void (*event)(void *arg);
 	void *event_arg;
 };

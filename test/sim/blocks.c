@@ -22,7 +22,7 @@ struct slot {
 	enum slot_state state;
 	enum action action; /* what it is for */
 	uint32_t volume, first, count;
-	uint64_t number[RUN_MAX]; /* of versions; 0: none */
+	uint64_t number[RUN_MAX];		 /* of versions; 0: none */
 	uint64_t lower[RUN_MAX], upper[RUN_MAX]; /* of a read */
 	uint32_t content[RUN_MAX];
 	uint32_t changes[RUN_MAX]; /* of the subject, at the lookup */
@@ -114,8 +114,7 @@ looked(struct slot *slot)
 			.same = read ? same : NULL,
 			.arg = &seen,
 		};
-		const char *what =
-		    model_read_end(&sim->model, subject_of(slot, n), &observation);
+		const char *what = model_read_end(&sim->model, subject_of(slot, n), &observation);
 
 		if (what != NULL)
 			wrong(slot, n, what);
@@ -306,7 +305,7 @@ look_up(struct slot *slot, enum tarn_cache_block_kind kind)
 		return;
 	for (uint32_t n = 0; n < slot->count; n++) {
 		slot->lower[n] = model_read_begin(subject_of(slot, n));
-		slot->upper[n] = subject_of(slot, n)->next_number;
+		slot->upper[n] = model_read_upper(subject_of(slot, n));
 		slot->changes[n] = subject_of(slot, n)->changes;
 	}
 	submit(slot, kind, 0);

@@ -270,9 +270,8 @@ volume_check(struct sim_volume *volume, const uint8_t uuid[16])
 		return;
 	if (tarn_cache_volume_get(sim_cache, uuid, &got) != 0)
 		sim_fail("volume %u is not there any more", volume->id);
-	if (got.id != volume->id ||
-	    (got.generation != volume->generation &&
-	     !(volume->unsure && got.generation == volume->generation + 1)))
+	if (got.id != volume->id || (got.generation != volume->generation &&
+				     !(volume->unsure && got.generation == volume->generation + 1)))
 		sim_fail("volume %u has become %u, its generation %llu was %llu", volume->id,
 			 got.id, (unsigned long long)got.generation,
 			 (unsigned long long)volume->generation);

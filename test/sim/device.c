@@ -103,8 +103,7 @@ put_all(struct device *device, const struct iovec *iov, uint32_t iov_count, uint
 {
 	device->write_count++;
 	for (uint32_t i = 0; i < iov_count; i++) {
-		tarn_assert(
-		    tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
+		tarn_assert(tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
 		put(device, &iov[i], offset_bytes, always, fua);
 		offset_bytes += iov[i].iov_len;
 	}
@@ -151,8 +150,7 @@ device_read(const struct device *device, const struct iovec *iov, uint32_t iov_c
 	    uint64_t offset_bytes)
 {
 	for (uint32_t i = 0; i < iov_count; i++) {
-		tarn_assert(
-		    tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
+		tarn_assert(tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
 		memcpy(iov[i].iov_base, device->image + offset_bytes, iov[i].iov_len);
 		offset_bytes += iov[i].iov_len;
 	}

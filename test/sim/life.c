@@ -16,9 +16,9 @@
 #include "tarn/reactor.h"
 #include "tarn/util.h"
 
-#define TURN_NS 400		      /* what a turn takes */
-#define TURNS_MAX 100		      /* with work, until ages are looked at */
-#define STEP_NS_MAX 200000	      /* what passes at once where nothing is due */
+#define TURN_NS 400			 /* what a turn takes */
+#define TURNS_MAX 100			 /* with work, until ages are looked at */
+#define STEP_NS_MAX 200000		 /* what passes at once where nothing is due */
 #define AGE_NS_MAX UINT64_C(60000000000) /* of an operation: more is no progress */
 #define IOMEM_BYTES (UINT64_C(256) << 20)
 

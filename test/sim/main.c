@@ -21,7 +21,7 @@
 struct options {
 	uint64_t seed, count;
 	bool progress;
-	int life; /* the one that runs in this process; -1: none */
+	int life;	/* the one that runs in this process; -1: none */
 	double seconds; /* stop after so many; 0: no limit */
 };
 
@@ -54,8 +54,7 @@ begin_seed(struct sim *world, uint64_t seed)
 	plan_make(&world->plan, &rng);
 	world->rng.state = rng_next(&rng);
 	world->device.rng.state = rng_next(&rng);
-	world->device.size_bytes =
-	    world->plan.shard_count * (UINT64_C(13) << 20);
+	world->device.size_bytes = world->plan.shard_count * (UINT64_C(13) << 20);
 	world->device.write_cache = world->plan.write_cache;
 	world->now_ns = UINT64_C(1000000000);
 	world->wall_s = UINT64_C(1700000000);
@@ -203,9 +202,12 @@ static bool
 parse(int argc, char **argv, struct options *options, bool *ret_verbose)
 {
 	static const struct option longs[] = {
-		{ "count", required_argument, NULL, 'c' },   { "seconds", required_argument, NULL, 's' },
-		{ "progress", no_argument, NULL, 'p' },	     { "verbose", no_argument, NULL, 'v' },
-		{ "life", required_argument, NULL, 'l' },    { "help", no_argument, NULL, 'h' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "progress", no_argument, NULL, 'p' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "life", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -250,7 +252,8 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	world =
+	    mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (world == MAP_FAILED) {
 		perror("mmap");
 		return 2;

@@ -15,6 +15,7 @@ void
 model_subject_reset(struct subject *subject)
 {
 	uint64_t number = subject->next_number + 1;
+	uint32_t changes = subject->changes;
 
 	memset(subject, 0, sizeof(*subject));
 	subject->versions[0] = (struct version){
@@ -24,6 +25,7 @@ model_subject_reset(struct subject *subject)
 	};
 	subject->count = 1;
 	subject->next_number = number + 1;
+	subject->changes = changes;
 }
 
 static void
@@ -168,9 +170,8 @@ model_flushed(struct model *model, uint64_t ack)
 	for (uint32_t n = 0; n < MODEL_OBJECTS + MODEL_VOLUMES * MODEL_BLOCKS; n++) {
 		uint32_t block = n - MODEL_OBJECTS;
 		struct subject *subject =
-		    n < MODEL_OBJECTS
-			? &model->objects[n]
-			: &model->blocks[block / MODEL_BLOCKS][block % MODEL_BLOCKS];
+		    n < MODEL_OBJECTS ? &model->objects[n]
+				      : &model->blocks[block / MODEL_BLOCKS][block % MODEL_BLOCKS];
 
 		for (uint32_t i = 0; i < subject->count; i++) {
 			struct version *version = &subject->versions[i];
@@ -196,6 +197,12 @@ model_read_begin(struct subject *subject)
 	return lower;
 }
 
+uint64_t
+model_read_upper(const struct subject *subject)
+{
+	return subject->writers == 0 ? subject->next_number : 0;
+}
+
 static bool
 may_be_expired(const struct model *model, const struct version *version)
 {
@@ -217,7 +224,8 @@ hit_matches(const struct subject *subject, const struct version *version,
 			return false;
 		if (version->expiry_max_s != 0 && version->expiry_max_s <= seen->time_min_s)
 			return false;
-		if (seen->expiry_s < version->expiry_min_s || seen->expiry_s > version->expiry_max_s)
+		if (seen->expiry_s < version->expiry_min_s ||
+		    seen->expiry_s > version->expiry_max_s)
 			return false;
 	}
 	return seen->same == NULL || seen->same(seen->arg, subject, version);
@@ -227,8 +235,7 @@ hit_matches(const struct subject *subject, const struct version *version,
 static bool
 miss_matches(const struct model *model, const struct version *version)
 {
-	return version->kind == VERSION_ABSENT || !version->dirty ||
-	       may_be_expired(model, version);
+	return version->kind == VERSION_ABSENT || !version->dirty || may_be_expired(model, version);
 }
 
 static bool
@@ -285,7 +292,8 @@ learn_hit(struct subject *subject, const struct observation *seen, uint64_t firs
 	}
 	version->seen = true;
 	/* What is newer, and perhaps failed, did fail. */
-	for (uint32_t i = subject->count; subject->writers == 0 && subject->readers == 0 && i-- > 0;)
+	for (uint32_t i = subject->count;
+	     subject->writers == 0 && subject->readers == 0 && i-- > 0;)
 		if (subject->versions[i].number > last && subject->versions[i].maybe &&
 		    subject->versions[i].number < seen->upper)
 			remove_at(subject, i);
@@ -357,13 +365,14 @@ model_describe(const struct subject *subject, char *text, size_t text_bytes)
 	for (uint32_t i = 0; i < subject->count && used < text_bytes; i++) {
 		const struct version *version = &subject->versions[i];
 
-		used += (size_t)snprintf(
-		    text + used, text_bytes - used, " [%llu %s%s%s%s%s content %u, %u bytes, until %u]",
-		    (unsigned long long)version->number, states[version->state],
-		    version->maybe ? " maybe" : "", version->seen ? " seen" : "",
-		    version->kind == VERSION_ABSENT ? " absent" : "",
-		    version->dirty ? " dirty" : "", version->content, version->bytes,
-		    version->expiry_max_s);
+		used +=
+		    (size_t)snprintf(text + used, text_bytes - used,
+				     " [%llu %s%s%s%s%s content %u, %u bytes, until %u]",
+				     (unsigned long long)version->number, states[version->state],
+				     version->maybe ? " maybe" : "", version->seen ? " seen" : "",
+				     version->kind == VERSION_ABSENT ? " absent" : "",
+				     version->dirty ? " dirty" : "", version->content,
+				     version->bytes, version->expiry_max_s);
 	}
 }
 

@@ -27,24 +27,24 @@ enum version_state {
 };
 
 struct version {
-	uint64_t number;    /* of the subject's versions */
-	uint64_t ack;	    /* of all that was acknowledged */
-	uint64_t time_s;    /* no later than when it was logged */
-	uint32_t content;   /* names what was written */
+	uint64_t number;  /* of the subject's versions */
+	uint64_t ack;	  /* of all that was acknowledged */
+	uint64_t time_s;  /* no later than when it was logged */
+	uint32_t content; /* names what was written */
 	uint32_t bytes;
 	uint32_t expiry_min_s, expiry_max_s; /* 0: never */
-	uint32_t segments; /* opened before it was submitted */
+	uint32_t segments;		     /* opened before it was submitted */
 	uint8_t kind, state;
 	bool dirty;
-	bool maybe;   /* perhaps it never took effect: its operation failed, or was a fill */
-	bool seen;    /* read in this life: nothing older may be read */
+	bool maybe; /* perhaps it never took effect: its operation failed, or was a fill */
+	bool seen;  /* read in this life: nothing older may be read */
 };
 
 struct subject {
 	uint64_t next_number;
 	uint16_t writers, readers; /* operations in flight */
 	uint8_t count;
-	bool exclusive; /* no other writer may begin */
+	bool exclusive;	  /* no other writer may begin */
 	uint32_t changes; /* a block: stores and tombstones submitted */
 	struct version versions[MODEL_VERSIONS];
 };
@@ -57,7 +57,7 @@ enum model_end {
 
 struct model {
 	/* Set by its user. */
-	bool strict; /* no fault was or will be injected: nothing vanishes without a reason */
+	bool strict;	 /* no fault was or will be injected: nothing vanishes without a reason */
 	bool unreadable; /* reads may fail, or what was durable was damaged */
 	uint32_t segment_slack; /* a version is not reclaimed before so many were opened after it */
 	uint32_t segments;	/* opened so far */
@@ -102,24 +102,25 @@ void model_flushed(struct model *model, uint64_t ack);
 /* --- Reading --- */
 
 struct observation {
-	uint64_t lower; /* model_read_begin() */
-	uint64_t upper; /* next_number of the subject then: what came later says nothing */
+	uint64_t lower;	     /* model_read_begin() */
+	uint64_t upper;	     /* model_read_upper() */
 	uint64_t time_min_s; /* when the read was submitted */
 	bool hit;
-	bool bad;	  /* an error for this block */
+	bool bad;	    /* an error for this block */
 	bool presence_only; /* nothing is known but that it is there, or not */
 	bool dirty_known;   /* a block: dirty says something */
 	bool dirty;
 	uint32_t bytes;
 	uint32_t expiry_s;
 	/** Whether what was read is the content of a version. NULL: it was not read. */
-	bool (*same)(const void *arg, const struct subject *subject,
-		     const struct version *version);
+	bool (*same)(const void *arg, const struct subject *subject, const struct version *version);
 	const void *arg;
 };
 
 /** A read is submitted. \return what it may not be older than. */
 uint64_t model_read_begin(struct subject *subject);
+/** \return the number that comes after what the read may tell of; 0: writes are under way. */
+uint64_t model_read_upper(const struct subject *subject);
 /**
  * It has completed. What it tells is taken as known from here on.
  * \return NULL: it may be so; otherwise what is wrong, in words.

@@ -16,10 +16,10 @@ struct slot {
 	bool busy;
 	enum tarn_cache_op_kind kind;
 	uint32_t object;
-	uint32_t content; /* of a store */
-	uint64_t number;  /* of its version */
+	uint32_t content;		   /* of a store */
+	uint64_t number;		   /* of its version */
 	uint64_t lower, upper, time_min_s; /* of a read */
-	bool reads;		    /* it also tells whether the object is there */
+	bool reads;			   /* it also tells whether the object is there */
 	uint64_t since_ns;
 	uint8_t key[TARN_CACHE_KEY_MAX];
 	uint8_t buf[BUF_BYTES];
@@ -211,7 +211,7 @@ static void
 begin_read(struct slot *slot)
 {
 	slot->lower = model_read_begin(subject_of(slot));
-	slot->upper = subject_of(slot)->next_number;
+	slot->upper = model_read_upper(subject_of(slot));
 	slot->time_min_s = sim->model.time_min_s;
 }
 
@@ -384,9 +384,8 @@ batch(void)
 	bool store_them = rng_chance(&sim->rng, 500);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct slot *slot = store_them
-					? prepare_store(some_object(), choose_bytes(), 0)
-					: prepare_lookup(some_object(), false);
+		struct slot *slot = store_them ? prepare_store(some_object(), choose_bytes(), 0)
+					       : prepare_lookup(some_object(), false);
 
 		if (slot != NULL)
 			ops[taken++] = &slot->op;

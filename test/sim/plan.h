@@ -9,8 +9,8 @@
 
 enum action {
 	ACTION_STORE,
-	ACTION_STORE_IF,    /* only where absent, or present */
-	ACTION_STORE_OVER,  /* larger than the limit */
+	ACTION_STORE_IF,   /* only where absent, or present */
+	ACTION_STORE_OVER, /* larger than the limit */
 	ACTION_LOOKUP,
 	ACTION_REMOVE,
 	ACTION_TOUCH,

@@ -19,8 +19,8 @@ enum life_status {
 };
 
 struct sim_volume {
-	bool made;    /* durably */
-	bool unsure;  /* a call about it was under way */
+	bool made;   /* durably */
+	bool unsure; /* a call about it was under way */
 	uint32_t id;
 	uint64_t generation;
 };
@@ -38,10 +38,10 @@ struct sim {
 	uint64_t disk_sequence;
 	struct device device;
 	/* The cache, as its user knows it. */
-	bool formatted;	     /* it is there, durably */
-	bool corrupted;	     /* the device was damaged behind its back */
+	bool formatted; /* it is there, durably */
+	bool corrupted; /* the device was damaged behind its back */
 	bool super_damaged;
-	bool opening;	     /* it was not opened yet in this life */
+	bool opening; /* it was not opened yet in this life */
 	struct sim_volume volume[MODEL_VOLUMES];
 	uint32_t volume_id_max;
 	struct model model;
