@@ -113,14 +113,10 @@ test-bins: all $(UNIT_BINS) $(SIM_BINS) lab-bins
 ## make sim        the cache engine on a simulated device, SEEDS=N of them from SEED=N on (10000, 1)
 SEED ?= 1
 SEEDS ?= 10000
-.PHONY: sim sim-bugs
+.PHONY: sim
 sim: hint
 	@$(MAKE) --no-print-directory $(SIM_BINS)
 	@$(B)/test/sim/sim $(SEED) --count $(SEEDS) --progress
-
-## make sim-bugs   plant each bug of test/sim/bugs in a copy of the engine: the simulator finds it
-sim-bugs: hint
-	@test/sim/plant
 
 ## make lint       format, static analysis, layers, sizes, texts: doc/testing.md says what and why
 lint:

@@ -4,7 +4,7 @@
  *
  *	generation 0           stable holds what image holds
  *	generation g           image holds write g; stable what was durable before
- *	generation g | LOST    the same, and no flush will change that: a failed one has let go of it
+ *	generation g | LOST    the same, and no flush will change that: one failed, and let go of it
  */
 #include "device.h"
 
