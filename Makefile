@@ -118,6 +118,11 @@ sim: hint
 	@$(MAKE) --no-print-directory $(SIM_BINS)
 	@$(B)/test/sim/sim $(SEED) --count $(SEEDS) --progress
 
+## make sim-bugs   plant each bug of test/sim/bugs in a copy of the tree: the simulator must find it
+.PHONY: sim-bugs
+sim-bugs: hint
+	@test/sim/plant
+
 ## make lint       format, static analysis, layers, sizes, texts: doc/testing.md says what and why
 lint:
 	@scripts/lint/lint.py
