@@ -20,7 +20,9 @@ INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init.sh")
 # QEMU 7.2 of Debian 12 loses NVMe completions at depth 32 and races on the guest's code patching.
 # The virtiofsd in C is of 7.2; its successor is no package of Debian 12.
 BACKPORTS = ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]
-TOOLS = ["busybox-static", "kmod", "dmsetup"]
+# Programs that the host or the guest runs, and the packages that have them.
+TOOLS = {"busybox": "busybox-static", "depmod": "kmod", "modprobe": "kmod", "dmsetup": "dmsetup", "pkill": "procps",
+         "losetup": "mount", "mount": "mount"}
 KERNELS = {"6.12": "linux-image-6.12-cloud-amd64", "6.1": "linux-image-cloud-amd64"}
 # What the guest must load to see the host's file system, where it is not built in.
 FIRST_MODULES = ["virtio_pci", "virtio_console", "fuse", "virtiofs", "overlay"]
@@ -55,7 +57,7 @@ class Apt:
             self.options += ["-o", f"{name}={value}"]
 
     def update(self):
-        """Fetch the lists of the system's own sources, and of bookworm-backports from the same mirror."""
+        """Fetch the lists of the system's own sources, and of backports and security from the same mirror."""
         sources = [path for path in ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*")]
                    if path.endswith((".list", ".sources")) and os.path.exists(path)]
         for index, path in enumerate(sources):
@@ -63,11 +65,17 @@ class Apt:
         run("apt-get", *self.options, "update")
         listed = run("apt-get", *self.options, "indextargets", "--format", "$(REPO_URI)\t$(CODENAME)",
                      "Created-By: Packages")
-        mirrors = [line.split("\t")[0] for line in listed.splitlines() if line.endswith("\tbookworm")]
-        if not mirrors:
+        mirrors = {}
+        for line in listed.splitlines():
+            place, codename = line.split("\t")
+            mirrors.setdefault(codename, place)
+        if "bookworm" not in mirrors:
             raise Unavailable("apt has no source of Debian 12's packages")
-        with open(os.path.join(self.folder, "sources", "backports.list"), "w", encoding="utf-8") as file:
-            file.write(f"deb {mirrors[0]} bookworm-backports main\n")
+        main = mirrors["bookworm"].rstrip("/")
+        with open(os.path.join(self.folder, "sources", "lab.list"), "w", encoding="utf-8") as file:
+            file.write(f"deb {main} bookworm-backports main\n")
+            if "bookworm-security" not in mirrors:  # newer kernels come there
+                file.write(f"deb {main}-security bookworm-security main\n")
         run("apt-get", *self.options, "update")
 
     def fetch(self, *packages):
@@ -131,7 +139,7 @@ def make_machine(folder):
     apt = Apt(os.path.join(folder, "apt"))
     apt.update()
     root = os.path.join(folder, "root")
-    missing = [name for name in TOOLS if shutil.which(name.split("-")[0], path="/bin:/sbin:/usr/bin:/usr/sbin") is None]
+    missing = sorted({package for name, package in TOOLS.items() if system_tool(name) is None})
     unpack(apt.fetch(*(f"{name}/bookworm-backports" for name in BACKPORTS), *missing), root)
     old = os.path.join(folder, "old")
     unpack(apt.fetch_alone("qemu-system-common/bookworm", os.path.join(folder, "deb")), old)
@@ -139,9 +147,16 @@ def make_machine(folder):
     for unneeded in ("apt", "old", "deb"):
         shutil.rmtree(os.path.join(folder, unneeded), ignore_errors=True)
     wrap(folder, "usr/bin/qemu-system-x86_64", '-L "$root/usr/share/seabios" -L "$root/usr/share/qemu"')
-    for place in ("usr/bin/virtiofsd", "bin/busybox", "sbin/depmod", "sbin/dmsetup"):
-        if os.path.lexists(os.path.join(root, place)):
-            wrap(folder, place)
+    wrap(folder, "usr/bin/virtiofsd")
+    for name in TOOLS:
+        for place in (f"{part}/{name}" for part in ("bin", "sbin", "usr/bin", "usr/sbin")):
+            path = os.path.join(root, place)
+            if os.path.islink(path) and os.readlink(path).startswith("/"):  # within root, not from the system's /
+                target = os.readlink(path).lstrip("/")
+                os.unlink(path)
+                os.symlink(os.path.relpath(os.path.join(root, target), os.path.dirname(path)), path)
+            if os.path.exists(path):
+                wrap(folder, place)
 
 
 def machine():
@@ -160,10 +175,14 @@ def machine():
     return path
 
 
+def system_tool(name):
+    return shutil.which(name, path="/bin:/sbin:/usr/bin:/usr/sbin")
+
+
 def tool(name):
     """A program of the machine's, or the system's own."""
     path = os.path.join(CACHE, "machine", name)
-    found = path if os.path.exists(path) else shutil.which(name, path="/bin:/sbin:/usr/bin:/usr/sbin")
+    found = path if os.path.exists(path) else system_tool(name)
     if found is None:
         raise Unavailable(f"{name} is missing")
     return found
