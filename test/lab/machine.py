@@ -269,7 +269,7 @@ class Guest:
         except ConnectionResetError:
             data = b""
         if not data:
-            self.process.wait(timeout=10)
+            self.end_processes()  # it may hang in its own end
             raise GuestError(f"the guest ended:\n{self.console()[-3000:]}")
         *lines, self.heard = (self.heard + data).split(b"\n")
         for line in lines:
