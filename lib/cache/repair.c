@@ -77,6 +77,7 @@ log_drop(struct shard *shard)
 			batch_free(shard, batch);
 		}
 	}
+	shard->repairing = false; /* nothing is left of what was to be laid out */
 	fail_waiters(&waiters);
 	flush_fail_waiters(shard);
 	shard_unblock(shard);
