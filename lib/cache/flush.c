@@ -96,7 +96,7 @@ flush_gap_closed(struct shard *shard)
 {
 	shard->gap_open = false;
 	shard->gap_unpublished = true;
-	shard->gap_waiter.position = 0;
+	shard->gap_stale = shard->gap_waiting;
 	if (!TAILQ_EMPTY(&shard->flush.waiters) || shard->committed > shard->durable)
 		flush_want(shard);
 }
@@ -107,7 +107,15 @@ gap_published(struct log_waiter *waiter, int status)
 	struct shard *shard = tarn_container_of(waiter, struct shard, gap_waiter);
 
 	(void)status; /* where it failed there is a gap again */
-	shard->gap_waiting = false;
+	shard->gap_waiting = shard->gap_stale = false;
+}
+
+/* \return whether the header that gap_waiter waits for, if it does, is durable. */
+static bool
+gap_header_durable(const struct shard *shard)
+{
+	return shard->gap_waiting && shard->gap_waiter.position != 0 &&
+	       shard->gap_waiter.position <= shard->durable;
 }
 
 /*
@@ -117,12 +125,18 @@ gap_published(struct log_waiter *waiter, int status)
 static bool
 publish_gap(struct shard *shard)
 {
-	if (shard->gap_waiter.position != 0 && shard->gap_waiter.position <= shard->durable) {
+	if (gap_header_durable(shard) && !shard->gap_stale) {
 		shard->gap_unpublished = false;
 		return true;
 	}
+	if (gap_header_durable(shard)) {
+		/* Of an earlier gap: it does not say what is needed, and is not told of. */
+		TAILQ_REMOVE(&shard->flush.waiters, &shard->gap_waiter, link);
+		shard->gap_waiting = shard->gap_stale = false;
+	}
 	if (!shard->gap_waiting && log_bare_batch(shard) == 0) {
 		shard->gap_waiting = true;
+		shard->gap_waiter.position = 0; /* until it is committed */
 		log_wait(shard, &shard->gap_waiter, true, gap_published);
 	} else if (!shard->gap_waiting) {
 		flush_want(shard); /* no room now: once more */

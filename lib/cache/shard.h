@@ -86,7 +86,8 @@ struct shard {
 	uint64_t gap_start, gap_end; /* what a failed flush left unsure; equal: nothing */
 	bool gap_open;		     /* not written again yet: no flush is believed */
 	bool gap_unpublished;	     /* no durable header says yet that the log goes on behind it */
-	bool gap_waiting;
+	bool gap_waiting; /* gap_waiter is in a list */
+	bool gap_stale;	  /* it waits for a header from before the gap was closed */
 	struct log_waiter gap_waiter;
 	uint32_t flush_failures; /* in a row */
 
