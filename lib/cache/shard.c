@@ -102,7 +102,32 @@ sweep(struct shard *shard)
 	return 1;
 }
 
-/* Everything that was accepted has ended, and the log is written: say so. */
+static void
+quiesce_flushed(struct log_waiter *waiter, int status)
+{
+	struct shard *shard = tarn_container_of(waiter, struct shard, quiesce_waiter);
+
+	(void)status; /* where it failed there is a gap, to be closed first */
+	shard->quiesce_waiting = false;
+}
+
+/*
+ * A flush that fails after the end has been told of would open a gap: I/O that nobody waits for,
+ * and a clean end that is none. \return whether no flush can do that any more.
+ */
+static bool
+quiesce_durable(struct shard *shard)
+{
+	if (shard->failed || (shard->committed <= shard->durable && !shard->gap_unpublished))
+		return !shard->quiesce_waiting;
+	if (!shard->quiesce_waiting) {
+		shard->quiesce_waiting = true;
+		log_fence(shard, &shard->quiesce_waiter, true, quiesce_flushed);
+	}
+	return false;
+}
+
+/* Everything that was accepted has ended, and the log is written and durable: say so. */
 static void
 quiesce(struct shard *shard)
 {
@@ -120,7 +145,8 @@ quiesce(struct shard *shard)
 	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
 		if (shard->trailers[i].writing || (shard->trailers[i].busy && !shard->failed))
 			return;
-	if (log_busy(shard) || shard->repairing || shard->open_batch != NULL)
+	if (log_busy(shard) || shard->repairing || shard->open_batch != NULL ||
+	    !quiesce_durable(shard))
 		return;
 	shard->quiesce = NULL;
 	fan_answer(slot, shard->failed ? -EIO : 0);

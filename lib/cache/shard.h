@@ -64,6 +64,8 @@ struct shard {
 	bool running; /* recovered; takes requests */
 	struct shard_recovered recovered;
 	struct fan_slot *quiesce; /* to answer when nothing is under way any more */
+	struct log_waiter quiesce_waiter;
+	bool quiesce_waiting;	  /* for a flush of all that is committed */
 	bool failed;		  /* the log cannot be written */
 	bool repairing;		  /* the log is being laid out anew */
 

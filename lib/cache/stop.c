@@ -2,7 +2,7 @@
 /*
  * Ending a cache:
  *
- *	refuse new requests --> quiesce: those accepted end, the log is sealed and written
+ *	refuse new requests --> quiesce: those accepted end, the log is sealed, written and durable
  *	--> checkpoint, clean [delete: instead, superblocks are zeroed]
  *	--> superblock: clean --> close
  *
