@@ -136,7 +136,8 @@ quiesce(struct shard *shard)
 	if (shard->op_count != 0 || shard_is_blocked(shard))
 		return;
 	reclaim_hold(shard);
-	if (!reclaim_idle(shard) || shard->gap_open || shard->sweeping)
+	/* Where the log has failed a gap stays open. */
+	if (!reclaim_idle(shard) || (shard->gap_open && !shard->failed) || shard->sweeping)
 		return;
 	if (shard->open_batch != NULL)
 		log_kick(shard, true);
