@@ -95,6 +95,7 @@ void
 flush_gap_closed(struct shard *shard)
 {
 	shard->gap_open = false;
+	shard_unblock(shard);
 	shard->gap_unpublished = true;
 	shard->gap_stale = shard->gap_waiting;
 	if (!TAILQ_EMPTY(&shard->flush.waiters) || shard->committed > shard->durable)
@@ -148,8 +149,10 @@ static void
 succeeded(struct shard *shard)
 {
 	shard->counters.flush_count++;
-	if (shard->flush.position > shard->durable)
+	if (shard->flush.position > shard->durable) {
 		shard->durable = shard->flush.position;
+		shard_unblock(shard);
+	}
 	if (tarn_unlikely(shard->gap_unpublished) && !publish_gap(shard))
 		return;
 	shard->durable_tail = tarn_max_u64(shard->durable_tail, shard->flush.tail);

@@ -101,6 +101,24 @@ have_batch(struct shard *shard, enum log_class class, const struct disk_entry *e
 	return shard->open_batch != NULL ? 0 : -EAGAIN;
 }
 
+/*
+ * What is in reserve is not for the batch of others either; and all that no flush has made durable
+ * must fit into what is free, for a failed flush has it appended again before anything is freed.
+ */
+static bool
+foreground_has_room(struct shard *shard)
+{
+	uint64_t free_count = segment_free_count(shard);
+	uint64_t durable = shard->durable / shard->segment_blocks;
+
+	if (shard->gap_open || free_count < SHARD_RESERVE)
+		return false;
+	if (shard->head < durable + free_count)
+		return true;
+	flush_want(shard);
+	return false;
+}
+
 int
 log_append(struct shard *shard, enum log_class class, const struct disk_entry *entry,
 	   uint32_t payload_bytes, struct log_slot *ret)
@@ -113,8 +131,7 @@ log_append(struct shard *shard, enum log_class class, const struct disk_entry *e
 		return -EIO;
 	if (tarn_unlikely(shard->repairing || shard->item_failed))
 		return -EAGAIN;
-	/* What is in reserve is not for the batch of others either. */
-	if (class == LOG_FOREGROUND && segment_free_count(shard) < SHARD_RESERVE)
+	if (class == LOG_FOREGROUND && !foreground_has_room(shard))
 		return -EAGAIN;
 	status = have_batch(shard, class, entry, payload_bytes);
 	if (tarn_unlikely(status != 0))

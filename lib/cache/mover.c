@@ -254,6 +254,15 @@ mover_reading(const struct mover *mover)
 	return false;
 }
 
+bool
+mover_abandon(struct mover *mover)
+{
+	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
+		if (mover->moves[i].state == MOVE_READY)
+			move_free(mover, &mover->moves[i]);
+	return mover->busy_count == 0;
+}
+
 void
 mover_fini(struct mover *mover)
 {

@@ -38,6 +38,8 @@ void mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t
 int mover_step(struct mover *mover);
 /** Whether some read is on its way. */
 bool mover_reading(const struct mover *mover);
+/** Forget what was read and has yet to be appended. \return false: reads are under way. */
+bool mover_abandon(struct mover *mover);
 /** No read is on its way: give back what was read. */
 void mover_fini(struct mover *mover);
 static inline bool

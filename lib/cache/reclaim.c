@@ -378,6 +378,36 @@ give_up(struct reclaim *reclaim)
 	return 1;
 }
 
+/*
+ * Whether nothing can be appended any more, and nothing is under way that could change that: write
+ * errors, and flushes that failed again and again, have used up what was in reserve.
+ */
+static bool
+log_is_full(const struct reclaim *reclaim)
+{
+	const struct shard *shard = reclaim->shard;
+
+	if (segment_free_count(shard) != 0 || shard->segment_is_open || log_busy(shard) ||
+	    shard->repairing || mover_reading(&reclaim->mover))
+		return false;
+	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
+		if (shard->trailers[i].busy)
+			return false;
+	/* Segments become free once the tail is durable, but not while there is a gap. */
+	return shard->gap_open || shard->tail == shard->freed;
+}
+
+/* There was no room, or reads are under way. */
+static int
+stuck(struct reclaim *reclaim)
+{
+	if (reclaim->state != GAP_MOVE && reclaim->gap_again)
+		return mover_abandon(&reclaim->mover) ? give_up(reclaim) : 0;
+	if (log_is_full(reclaim))
+		log_fail(reclaim->shard);
+	return 0;
+}
+
 static int
 append_tail(struct reclaim *reclaim)
 {
@@ -387,7 +417,7 @@ append_tail(struct reclaim *reclaim)
 	if (freeing == NULL)
 		return reclaim->gap_again ? give_up(reclaim) : 0;
 	if (log_bare_batch(shard) != 0)
-		return 0;
+		return stuck(reclaim);
 	/* From here on each header says so; what was moved lies before, or in the same batch. */
 	shard->tail = tarn_max_u64(shard->tail, reclaim->mover.sequence + 1);
 	log_wait(shard, &freeing->waiter, true, tail_durable);
@@ -508,7 +538,7 @@ move_step(struct reclaim *reclaim)
 	int work = mover_step(&reclaim->mover);
 
 	if (!mover_done(&reclaim->mover))
-		return work;
+		return work != 0 ? work : stuck(reclaim);
 	if (reclaim->state == RECLAIM_MOVE) {
 		reclaim->state = RECLAIM_TAIL;
 		return work + append_tail(reclaim);

@@ -65,9 +65,9 @@ struct shard {
 	struct shard_recovered recovered;
 	struct fan_slot *quiesce; /* to answer when nothing is under way any more */
 	struct log_waiter quiesce_waiter;
-	bool quiesce_waiting;	  /* for a flush of all that is committed */
-	bool failed;		  /* the log cannot be written */
-	bool repairing;		  /* the log is being laid out anew */
+	bool quiesce_waiting; /* for a flush of all that is committed */
+	bool failed;	      /* the log cannot be written */
+	bool repairing;	      /* the log is being laid out anew */
 
 	/* Segments. */
 	struct segment *segments; /* by place */
@@ -88,8 +88,8 @@ struct shard {
 	uint64_t gap_start, gap_end; /* what a failed flush left unsure; equal: nothing */
 	bool gap_open;		     /* not written again yet: no flush is believed */
 	bool gap_unpublished;	     /* no durable header says yet that the log goes on behind it */
-	bool gap_waiting; /* gap_waiter is in a list */
-	bool gap_stale;	  /* it waits for a header from before the gap was closed */
+	bool gap_waiting;	     /* gap_waiter is in a list */
+	bool gap_stale;		     /* it waits for a header from before the gap was closed */
 	struct log_waiter gap_waiter;
 	uint32_t flush_failures; /* in a row */
 
