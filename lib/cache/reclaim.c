@@ -358,8 +358,7 @@ tail_durable(struct log_waiter *waiter, int status)
 {
 	struct freeing *freeing = tarn_container_of(waiter, struct freeing, waiter);
 
-	/* Where that flush failed, a later one will carry the tail. */
-	(void)status;
+	(void)status; /* where that flush failed, a later one will carry the tail */
 	freeing->waiting = false;
 }
 
@@ -378,23 +377,17 @@ give_up(struct reclaim *reclaim)
 	return 1;
 }
 
-/*
- * Whether nothing can be appended any more, and nothing is under way that could change that: write
- * errors, and flushes that failed again and again, have used up what was in reserve.
- */
+/* Whether nothing can be appended any more, and nothing is under way that could change that. */
 static bool
 log_is_full(const struct reclaim *reclaim)
 {
 	const struct shard *shard = reclaim->shard;
+	bool busy = log_busy(shard) || shard->trailers[0].busy || shard->trailers[1].busy;
 
-	if (segment_free_count(shard) != 0 || shard->segment_is_open || log_busy(shard) ||
-	    shard->repairing || mover_reading(&reclaim->mover))
-		return false;
-	for (uint32_t i = 0; i < TRAILER_COUNT; i++)
-		if (shard->trailers[i].busy)
-			return false;
 	/* Segments become free once the tail is durable, but not while there is a gap. */
-	return shard->gap_open || shard->tail == shard->freed;
+	return segment_free_count(shard) == 0 && !shard->segment_is_open && !busy &&
+	       !shard->repairing && !mover_reading(&reclaim->mover) &&
+	       (shard->gap_open || shard->tail == shard->freed);
 }
 
 /* There was no room, or reads are under way. */
