@@ -119,17 +119,19 @@ gap_explains(const struct recovery *recovery, uint64_t sequence)
 
 /* A segment of the chain has been read: apply it, and see whether the log goes on behind it. */
 static void
-apply(struct recovery *recovery, struct scan *scan, const struct chain_link *link)
+apply(struct recovery *recovery, struct scan *scan, struct chain_link *link)
 {
 	struct shard *shard = recovery->shard;
 	uint64_t end = shard_position(shard, scan->sequence, scan->end_block);
 	bool last = link->end == UINT32_MAX;
 
 	if (link->broken && !gap_explains(recovery, scan->sequence)) {
-		recovery->damaged_count++;
-		recovery->damage = shard_position(shard, scan->sequence, 0) * DISK_BLOCK_UNITS;
+		link->damage = shard_position(shard, scan->sequence, 0);
+		link[-1].damage = 0; /* the same hole, seen from before */
 	}
 	recovery->tail = tarn_max_u64(recovery->tail, scan->tail);
+	recovery->tail = tarn_max_u64(
+	    recovery->tail, recovery->found[shard_segment_number(shard, scan->sequence)].tail);
 	recovery->durable = tarn_max_u64(recovery->durable, scan->durable);
 	recovery->time_s = tarn_max_u64(recovery->time_s, scan->time_s);
 	recovery->batch_number = tarn_max_u64(recovery->batch_number, scan->number);
@@ -140,17 +142,14 @@ apply(struct recovery *recovery, struct scan *scan, const struct chain_link *lin
 		return;
 	if (in_gap(recovery, end))
 		return;
-	if (end < recovery->durable) {
-		recovery->damaged_count++;
-		recovery->damage = tarn_max_u64(
-		    recovery->damage,
-		    tarn_min_u64(shard_position(shard, scan->sequence,
-						last ? shard->segment_blocks : link->end),
-				 recovery->durable) *
-			DISK_BLOCK_UNITS);
-		return;
-	}
-	recovery->log_ended = true;
+	if (end >= recovery->durable)
+		recovery->log_ended = true;
+	else
+		link->damage =
+		    tarn_max_u64(link->damage,
+				 tarn_min_u64(shard_position(shard, scan->sequence,
+							     last ? shard->segment_blocks : link->end),
+					      recovery->durable));
 }
 
 static void
@@ -205,27 +204,56 @@ start_scan(struct recovery *recovery, struct scan *scan, const struct chain_link
 	scan_start(scan);
 }
 
+static void
+add_damage(struct recovery *recovery, uint64_t position)
+{
+	recovery->damaged_count++;
+	recovery->damage = tarn_max_u64(recovery->damage, position * DISK_BLOCK_UNITS);
+}
+
+/* The log's first segment is missing, and was never flushed: nothing behind it was, either. */
+static void
+begin_empty(struct recovery *recovery)
+{
+	index_clear(&recovery->shard->index);
+	recovery->ban_count = 0;
+	recovery->entry_count = 0;
+	recovery->last = 0;
+}
+
 /* Whether what was read begins where it has to: at the tail, or at the checkpoint's start. */
 static void
 check_beginning(struct recovery *recovery)
 {
 	struct shard *shard = recovery->shard;
 	uint64_t floor = tarn_max_u64(recovery->from, recovery->tail);
-	uint64_t damage = 0;
+	bool flushed = shard_position(shard, floor, 1) <= recovery->durable;
 
 	if (recovery->first < recovery->chain_count) {
 		uint64_t sequence = recovery->chain[recovery->first].sequence;
 		uint64_t previous = recovery->found[shard_segment_number(shard, sequence)].previous;
 
-		if (sequence > floor && previous >= floor)
-			damage = shard_position(shard, sequence, 0);
+		if (sequence <= floor || previous < floor)
+			return;
+		if (flushed)
+			add_damage(recovery, shard_position(shard, sequence, 0));
+		else
+			begin_empty(recovery);
 	} else if (recovery->from != 0 && shard_position(shard, floor, 1) < recovery->durable) {
-		damage = recovery->durable;
+		add_damage(recovery, recovery->durable);
 	}
-	if (damage == 0)
-		return;
-	recovery->damaged_count++;
-	recovery->damage = tarn_max_u64(recovery->damage, damage * DISK_BLOCK_UNITS);
+}
+
+/* All is read. Below the tail, which is known now, segments may have been written over. */
+static void
+judge(struct recovery *recovery)
+{
+	uint64_t tail = shard_position(recovery->shard, recovery->tail, 0);
+
+	for (uint32_t i = recovery->first; i < recovery->chain_count; i++)
+		if (recovery->chain[i].damage > tail)
+			add_damage(recovery, recovery->chain[i].damage);
+	check_beginning(recovery);
 }
 
 static void
@@ -251,22 +279,20 @@ feed_scans(struct recovery *recovery)
 	recovery->feeding = false;
 	if (recovery->scan_pending == 0 && (recovery->status != 0 || recovery->log_ended ||
 					    recovery->next_apply == recovery->chain_count)) {
-		check_beginning(recovery);
+		judge(recovery);
 		next_ban(recovery);
 	}
 }
 
-/* --- Before: what the newest batches know of tail and durability --- */
+/* --- Before: what the newest batches know of durability --- */
 
 static void
 probed(struct scan *scan, int status)
 {
 	struct recovery *recovery = scan->arg;
 
-	if (status == 0) {
-		recovery->tail = tarn_max_u64(recovery->tail, scan->tail);
+	if (status == 0)
 		recovery->durable = tarn_max_u64(recovery->durable, scan->durable);
-	}
 	scan_fini(scan);
 	feed_scans(recovery);
 }
@@ -314,8 +340,13 @@ static void
 headers_read(struct recovery *recovery)
 {
 	struct shard *shard = recovery->shard;
-	int status = chain_build(recovery);
+	int status;
 
+	/* What others say of the tail counts once they turn out to be part of the log. */
+	for (uint32_t i = 0; i < shard->segment_count; i++)
+		if (shard_position(shard, recovery->found[i].sequence, 1) <= recovery->durable)
+			recovery->tail = tarn_max_u64(recovery->tail, recovery->found[i].tail);
+	status = chain_build(recovery);
 	if (status != 0) {
 		finish(recovery, status);
 		return;
@@ -351,6 +382,7 @@ take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t
 		.epoch = disk->epoch,
 		.previous = disk->previous,
 		.previous_end = disk->previous_end,
+		.tail = disk->tail,
 		.seed = format_segment_seed(seed, disk->epoch),
 	};
 	if (disk->sequence > recovery->max_sequence) {
@@ -358,7 +390,6 @@ take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t
 		recovery->gap_start = disk->gap_start;
 		recovery->gap_end = disk->gap_end;
 	}
-	recovery->tail = tarn_max_u64(recovery->tail, disk->tail);
 	recovery->durable = tarn_max_u64(recovery->durable, disk->durable);
 	recovery->time_s = tarn_max_u64(recovery->time_s, disk->time_s);
 }

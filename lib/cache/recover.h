@@ -15,6 +15,7 @@
 struct found_segment {
 	uint64_t sequence; /* 0: no header, or not of this life of the cache */
 	uint64_t epoch, previous;
+	uint64_t tail; /* what its header says; true if it is part of the log, or durable */
 	uint32_t previous_end;
 	uint32_t seed;
 	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */
@@ -24,7 +25,8 @@ struct found_segment {
 struct chain_link {
 	uint64_t sequence;
 	uint32_t end; /* as its successor says; UINT32_MAX: there is none */
-	bool broken;  /* it does not go on from the one before: what was between is damaged */
+	bool broken;  /* it does not go on from the one before: what was between is missing */
+	uint64_t damage; /* blocks: flushed log is damaged before this position; 0: it is not */
 };
 
 struct found_ban {
@@ -50,7 +52,8 @@ struct recovery {
 	struct found_segment *found;
 	struct header_read reads[RECOVER_HEADERS];
 	uint32_t next_header, header_pending;
-	uint64_t max_sequence, tail, durable, time_s;
+	uint64_t max_sequence, durable, time_s;
+	uint64_t tail; /* grows as the log is read: only what is part of it, or durable, counts */
 	uint64_t gap_start, gap_end;
 
 	/* The chain, and its scans. */
