@@ -129,9 +129,15 @@ fenced(struct log_waiter *waiter, int status)
 {
 	struct fan_slot *slot = tarn_container_of(waiter, struct fan_slot, waiter);
 	struct checkpoint *checkpoint = tarn_container_of(slot->fan, struct checkpoint, fan);
+	struct shard *shard = slot->shard;
+	struct part *part = &checkpoint->part[shard->number];
 
 	/* Everything that the chunks know of is before this. */
-	checkpoint->part[slot->shard->number].disk.end = slot->shard->durable;
+	part->disk.end = shard->durable;
+	if (checkpoint->clean) {
+		part->disk.head = shard->head;
+		part->disk.head_end = shard->durable % shard->segment_blocks;
+	}
 	fan_answer(slot, status);
 }
 
@@ -144,8 +150,6 @@ chunks_written(struct part *part)
 	part->disk.head = shard->head;
 	part->disk.batch_number = shard->batch_number;
 	part->disk.entry_count = shard->index.entry_count;
-	part->disk.head_end =
-	    part->checkpoint->clean ? shard->committed % shard->segment_blocks : 0;
 	log_fence(shard, &part->slot->waiter, true, fenced);
 }
 

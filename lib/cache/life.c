@@ -130,6 +130,9 @@ life_clean_shard(struct shard *shard, const struct disk_checkpoint_shard *part)
 			*segment = (struct segment){ .sequence = sequence };
 		segment->state = SEGMENT_SEALED;
 	}
+	/* It was open when the image was made. */
+	if (part->head != 0)
+		segment_of(shard, part->head)->end_block = (uint32_t)part->head_end;
 	shard->freed = shard->tail = part->tail;
 	shard->durable_tail = shard->committed_tail = part->tail;
 	shard->head = shard->next_floor = part->head;

@@ -42,6 +42,15 @@ test_a_clean_stop_and_start_brings_everything_back(void)
 	CU_ASSERT(stage_stop() == 0);
 	stage_start();
 	CU_ASSERT(info().clean_start && !info().formatted && !info().checkpoint_damaged);
+	for (uint32_t i = 0; i < stage.cache->shard_count; i++) {
+		struct shard *shard = &stage.cache->shards[i];
+
+		/* The segment that was open is not taken for a dead one. */
+		CU_ASSERT(shard->head != 0 &&
+			  segment_of(shard, shard->head)->end_block ==
+			      shard->committed % shard->segment_blocks &&
+			  segment_of(shard, shard->head)->end_block > 1);
+	}
 	CU_ASSERT(count_found(0, 490, 1000, 1) == 489);
 	CU_ASSERT(stage_lookup("k49") == -ENOENT && stage_lookup("k495") == -ENOENT);
 	CU_ASSERT(stage_store("new", "v", 1) == 0 && stage_lookup("new") == 0);
