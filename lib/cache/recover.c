@@ -99,12 +99,23 @@ next_ban(struct recovery *recovery)
 
 /* --- Scans --- */
 
-/* Whether a hole is none of the log's, because all of it was written again elsewhere. */
-static bool
-in_gap(const struct recovery *recovery, uint64_t position)
+/*
+ * Where the gap around a hole ends: the hole is none of the log's, because all of it was written
+ * again behind that. 0: there is none. A header tells of the newest gap only, so all are asked.
+ */
+static uint64_t
+gap_around(const struct recovery *recovery, uint64_t position)
 {
-	return position >= recovery->gap_start && position < recovery->gap_end &&
-	       recovery->durable >= recovery->gap_end;
+	uint64_t end = 0;
+
+	for (uint32_t i = 0; i < recovery->shard->segment_count; i++) {
+		const struct found_segment *found = &recovery->found[i];
+
+		if (position >= found->gap_start && position < found->gap_end &&
+		    recovery->durable >= found->gap_end)
+			end = tarn_max_u64(end, found->gap_end);
+	}
+	return end;
 }
 
 /* Whether the segments that are missing before this one lie in the gap. */
@@ -113,8 +124,8 @@ gap_explains(const struct recovery *recovery, uint64_t sequence)
 {
 	const struct shard *shard = recovery->shard;
 
-	return in_gap(recovery, shard_position(shard, recovery->last, recovery->last_end)) &&
-	       shard_position(shard, sequence, 0) <= recovery->gap_end;
+	return shard_position(shard, sequence, 0) <=
+	       gap_around(recovery, shard_position(shard, recovery->last, recovery->last_end));
 }
 
 /* A segment of the chain has been read: apply it, and see whether the log goes on behind it. */
@@ -125,7 +136,8 @@ apply(struct recovery *recovery, struct scan *scan, struct chain_link *link)
 	uint64_t end = shard_position(shard, scan->sequence, scan->end_block);
 	bool last = link->end == UINT32_MAX;
 
-	if (link->broken && !gap_explains(recovery, scan->sequence)) {
+	/* What is before the first that is read is the checkpoint's, or see check_beginning(). */
+	if (link->broken && recovery->last != 0 && !gap_explains(recovery, scan->sequence)) {
 		link->damage = shard_position(shard, scan->sequence, 0);
 		link[-1].damage = 0; /* the same hole, seen from before */
 	}
@@ -140,7 +152,7 @@ apply(struct recovery *recovery, struct scan *scan, struct chain_link *link)
 	recovery->last_end = scan->end_block;
 	if (last ? end >= recovery->durable : scan->end_block >= link->end)
 		return;
-	if (in_gap(recovery, end))
+	if (gap_around(recovery, end) != 0)
 		return;
 	if (end >= recovery->durable)
 		recovery->log_ended = true;
@@ -383,6 +395,8 @@ take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t
 		.previous = disk->previous,
 		.previous_end = disk->previous_end,
 		.tail = disk->tail,
+		.gap_start = disk->gap_start,
+		.gap_end = disk->gap_end,
 		.seed = format_segment_seed(seed, disk->epoch),
 	};
 	if (disk->sequence > recovery->max_sequence) {

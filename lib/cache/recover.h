@@ -16,6 +16,7 @@ struct found_segment {
 	uint64_t sequence; /* 0: no header, or not of this life of the cache */
 	uint64_t epoch, previous;
 	uint64_t tail; /* what its header says; true if it is part of the log, or durable */
+	uint64_t gap_start, gap_end;
 	uint32_t previous_end;
 	uint32_t seed;
 	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */

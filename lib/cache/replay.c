@@ -204,7 +204,9 @@ replay_finish(struct recovery *recovery)
 	shard->head = recovery->last;
 	shard->next_floor = recovery->max_sequence;
 	shard->committed = shard_position(shard, recovery->last, recovery->last_end);
-	shard->durable = shard->committed;
+	/* An empty log has nothing that was flushed, whatever was once written in its place. */
+	shard->durable = recovery->last_end == 0 ? tarn_min_u64(recovery->durable, shard->committed)
+						 : shard->committed;
 	shard->batch_number = recovery->batch_number;
 	if (recovery->gap_end > shard_position(shard, recovery->tail, 0)) {
 		shard->gap_start = recovery->gap_start;
