@@ -438,7 +438,12 @@ examined(void *arg, int status)
 	finding = super_examine(start->buf, start->buf_bytes, cache->super, &cache->super_slot);
 	if (finding == SUPER_GOOD)
 		cache->super_sequence = cache->super->sequence;
-	if (start->opts.force || finding == SUPER_BLANK)
+	if (finding == SUPER_BLANK && start->uuid != NULL && !start->opts.force)
+		start_fail(start, tarn_reason_set(&start->reason, -ENOTUNIQ,
+						  "bdev '%s' is blank; the cache that was asked for "
+						  "has the uuid %s",
+						  start->bdev_name, start->uuid));
+	else if (start->opts.force || finding == SUPER_BLANK)
 		format(start);
 	else if (finding == SUPER_GOOD)
 		open_found(start);
