@@ -157,11 +157,11 @@ apply(struct recovery *recovery, struct scan *scan, struct chain_link *link)
 	if (end >= recovery->durable)
 		recovery->log_ended = true;
 	else
-		link->damage =
-		    tarn_max_u64(link->damage,
-				 tarn_min_u64(shard_position(shard, scan->sequence,
-							     last ? shard->segment_blocks : link->end),
-					      recovery->durable));
+		link->damage = tarn_max_u64(
+		    link->damage,
+		    tarn_min_u64(shard_position(shard, scan->sequence,
+						last ? shard->segment_blocks : link->end),
+				 recovery->durable));
 }
 
 static void

@@ -25,8 +25,8 @@ struct found_segment {
 /* A segment of the chain. */
 struct chain_link {
 	uint64_t sequence;
-	uint32_t end; /* as its successor says; UINT32_MAX: there is none */
-	bool broken;  /* it does not go on from the one before: what was between is missing */
+	uint32_t end;	 /* as its successor says; UINT32_MAX: there is none */
+	bool broken;	 /* it does not go on from the one before: what was between is missing */
 	uint64_t damage; /* blocks: flushed log is damaged before this position; 0: it is not */
 };
 

@@ -439,10 +439,11 @@ examined(void *arg, int status)
 	if (finding == SUPER_GOOD)
 		cache->super_sequence = cache->super->sequence;
 	if (finding == SUPER_BLANK && start->uuid != NULL && !start->opts.force)
-		start_fail(start, tarn_reason_set(&start->reason, -ENOTUNIQ,
-						  "bdev '%s' is blank; the cache that was asked for "
-						  "has the uuid %s",
-						  start->bdev_name, start->uuid));
+		start_fail(start,
+			   tarn_reason_set(&start->reason, -ENOTUNIQ,
+					   "bdev '%s' is blank; the cache that was asked for "
+					   "has the uuid %s",
+					   start->bdev_name, start->uuid));
 	else if (start->opts.force || finding == SUPER_BLANK)
 		format(start);
 	else if (finding == SUPER_GOOD)
