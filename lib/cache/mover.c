@@ -138,6 +138,28 @@ wanted_now(struct mover *mover, const struct move *move, const struct index_slot
 	return !ban_hits_key(&shard->bans, record + 1, record->key_bytes, position);
 }
 
+/*
+ * A clean entry of a gap that cannot be read: it is not written again, and power loss may take it,
+ * so that an older version would come back. \return as log_append().
+ */
+static int
+forget_bad(struct mover *mover, const struct move *move, struct index_slot *slot)
+{
+	bool object = move->entry->kind == DISK_OBJECT_ENTRY;
+	struct disk_entry entry = {
+		.kind = object ? DISK_FORGET_OBJECT : DISK_FORGET_BLOCKS,
+		.length = object ? 0 : 1,
+		.identity = move->entry->identity,
+		.volume = move->entry->volume,
+	};
+	struct log_slot place;
+	int status = log_append(mover->shard, LOG_RESERVE, &entry, 0, &place);
+
+	if (status == 0)
+		index_remove(&mover->shard->index, slot);
+	return status;
+}
+
 /* \return 0 when the move is over, -EAGAIN, or -EIO: the log failed. */
 static int
 move_append(struct mover *mover, struct move *move)
@@ -151,8 +173,12 @@ move_append(struct mover *mover, struct move *move)
 	if (slot != NULL && move->bad)
 		account_bad(shard, slot);
 	if (!wanted_now(mover, move, slot)) {
-		move_free(mover, move);
-		return 0;
+		status = mover->everything && move->bad && slot != NULL
+			     ? forget_bad(mover, move, slot)
+			     : 0;
+		if (status == 0)
+			move_free(mover, move);
+		return status;
 	}
 	entry.flags = 0;
 	if ((slot->id & INDEX_DIRTY) != 0)
