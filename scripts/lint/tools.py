@@ -52,20 +52,24 @@ def dpdk_flags(tree):
     return output.split() if output else []
 
 
-def tidy_cache_key(tree, name, headers, command):
-    return hashlib.sha256("\0".join([name, tree.read(name), headers, " ".join(command)]).encode()).hexdigest()
+def tidy_cache_key(tree, name, command):
+    """A hash of what clang-tidy's findings in the source depend on: it, the headers it includes, the settings."""
+    flags = command[command.index("--") + 1:]
+    rule = run(tree, ["gcc", "-MM", *flags, name]).replace("\\\n", " ")
+    read = [word for word in rule.split()[1:] if os.path.isfile(tree.path(word))]
+    texts = [tree.read(path) for path in sorted(read + [".clang-tidy"])]
+    return hashlib.sha256("\0".join([name, " ".join(command), rule, *texts]).encode()).hexdigest()
 
 
 def clang_tidy(tree):
     """Static analysis of each source; one that had no findings is looked at again when it, a header
-    or the settings have changed."""
+    that it includes or the settings have changed."""
     names = [name for name in tree.sources(".c") if not name.startswith("test/data/")]
     if not names:
         return
     if shutil.which("clang-tidy-14") is None:
         yield missing("clang-tidy-14")
         return
-    headers = "".join(tree.read(name) for name in tree.sources(".h", ".clang-tidy"))
     dpdk = dpdk_flags(tree)
     cache = tree.path("build/lint")
     os.makedirs(cache, exist_ok=True)
@@ -73,7 +77,7 @@ def clang_tidy(tree):
     def look(name):
         extra = dpdk + ["-include", "rte_config.h"] if name == "lib/reactor/ring.c" else []
         command = ["clang-tidy-14", "--quiet", name, "--", *C_FLAGS, *extra]
-        stamp = os.path.join(cache, tidy_cache_key(tree, name, headers, command))
+        stamp = os.path.join(cache, tidy_cache_key(tree, name, command))
         if os.path.exists(stamp):
             return []
         output = run(tree, command)
