@@ -71,53 +71,62 @@ add_outside(struct ck *ck, enum ck_severity severity, const char *what, uint64_t
 	return finding;
 }
 
+static struct ck_finding *
+add_of_log(struct ck *ck, const struct ck_place *place, const char *what)
+{
+	struct ck_finding *finding = add(ck);
+
+	if (finding != NULL)
+		*finding = (struct ck_finding){
+			.severity = CK_DAMAGED,
+			.what = what,
+			.offset_bytes =
+			    ck_segment_offset(ck, place->shard,
+					      place->sequence % ck->best->segment_count) +
+			    (uint64_t)place->block * DISK_BLOCK,
+			.shard = place->shard,
+			.sequence = place->sequence,
+			.block = place->block,
+			.sealed = place->sealed,
+		};
+	return finding;
+}
+
+/* finding is NULL where there was no room for it. */
+static void __attribute__((format(printf, 2, 0)))
+say(struct ck_finding *finding, const char *format, va_list args)
+{
+	if (finding != NULL)
+		vsnprintf(finding->text, sizeof(finding->text), format, args);
+}
+
 void
 ck_find(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
 {
-	struct ck_finding *finding = add_outside(ck, CK_DAMAGED, what, offset_bytes);
 	va_list args;
 
-	if (finding == NULL)
-		return;
 	va_start(args, format);
-	vsnprintf(finding->text, sizeof(finding->text), format, args);
+	say(add_outside(ck, CK_DAMAGED, what, offset_bytes), format, args);
 	va_end(args);
 }
 
 void
 ck_find_note(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
 {
-	struct ck_finding *finding = add_outside(ck, CK_NOTE, what, offset_bytes);
 	va_list args;
 
-	if (finding == NULL)
-		return;
 	va_start(args, format);
-	vsnprintf(finding->text, sizeof(finding->text), format, args);
+	say(add_outside(ck, CK_NOTE, what, offset_bytes), format, args);
 	va_end(args);
 }
 
 void
 ck_find_log(struct ck *ck, const struct ck_place *place, const char *what, const char *format, ...)
 {
-	struct ck_finding *finding = add(ck);
 	va_list args;
 
-	if (finding == NULL)
-		return;
-	*finding = (struct ck_finding){
-		.severity = CK_DAMAGED,
-		.what = what,
-		.offset_bytes =
-		    ck_segment_offset(ck, place->shard, place->sequence % ck->best->segment_count) +
-		    (uint64_t)place->block * DISK_BLOCK,
-		.shard = place->shard,
-		.sequence = place->sequence,
-		.block = place->block,
-		.sealed = place->sealed,
-	};
 	va_start(args, format);
-	vsnprintf(finding->text, sizeof(finding->text), format, args);
+	say(add_of_log(ck, place, what), format, args);
 	va_end(args);
 }
 
