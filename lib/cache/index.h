@@ -16,7 +16,6 @@ struct index_slot {
 };
 
 #define INDEX_BUCKET_SLOTS 4
-#define INDEX_PROBE_BUCKETS 16 /* where an entry may lie: its home and others, see index.c */
 
 struct index_bucket {
 	struct index_slot slot[INDEX_BUCKET_SLOTS];
@@ -38,10 +37,11 @@ _Static_assert(sizeof(struct index_bucket) == TARN_CACHE_LINE_BYTES, "a bucket i
 struct index {
 	struct index_bucket *buckets;
 	uint32_t bucket_count;
+	uint32_t step_max; /* pairs; see index.c */
 	uint64_t entry_count, object_count, dirty_count, suspect_count;
 };
 
-/** bucket_count is even. \return 0 or -ENOMEM. */
+/** bucket_count is even, at least 2. \return 0 or -ENOMEM. */
 int index_init(struct index *index, uint32_t bucket_count);
 void index_fini(struct index *index);
 /** Empty again. */

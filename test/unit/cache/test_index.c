@@ -31,10 +31,10 @@ test_ids_of_blocks_give_back_volume_and_number(void)
 }
 
 static void
-test_four_fifths_full_everything_is_found_and_nothing_else(void)
+test_nine_tenths_full_everything_is_found_and_nothing_else(void)
 {
 	struct index *index = &index_under_test;
-	uint32_t count = 3200, lost = 0, extra = 0;
+	uint32_t count = 3600, lost = 0, extra = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct index_slot *slot = index_insert(index, index_block_id(1, i));
@@ -49,6 +49,42 @@ test_four_fifths_full_everything_is_found_and_nothing_else(void)
 		extra += index_find(index, index_block_id(2, i)) != NULL;
 	}
 	CU_ASSERT(lost == 0 && extra == 0 && index->entry_count == count);
+}
+
+static void
+test_an_index_of_one_pair_is_filled_to_the_last_slot(void)
+{
+	struct index index;
+	uint32_t found = 0;
+
+	CU_ASSERT_FATAL(index_init(&index, 2) == 0);
+	for (uint32_t i = 0; i < 8; i++)
+		CU_ASSERT_FATAL(index_insert(&index, index_block_id(1, i)) != NULL);
+	CU_ASSERT(index_insert(&index, index_block_id(1, 8)) == NULL);
+	for (uint32_t i = 0; i < 9; i++)
+		found += index_find(&index, index_block_id(1, i)) != NULL;
+	CU_ASSERT(found == 8);
+	index_fini(&index);
+}
+
+/* As the log makes it: the oldest go, new ones come. */
+static void
+test_where_the_oldest_make_room_none_is_refused(void)
+{
+	struct index *index = &index_under_test;
+	uint32_t full = 3200, refused = 0, lost = 0;
+
+	for (uint32_t i = 0; i < 50 * full; i++) {
+		if (i >= full) {
+			struct index_slot *slot = index_find(index, index_block_id(1, i - full));
+
+			lost += slot == NULL;
+			if (slot != NULL)
+				index_remove(index, slot);
+		}
+		refused += index_insert(index, index_block_id(1, i)) == NULL;
+	}
+	CU_ASSERT(refused == 0 && lost == 0 && index->entry_count == full);
 }
 
 static void
@@ -70,7 +106,7 @@ test_random_work_agrees_with_an_array(void)
 			index_remove(index, slot);
 			model[key] = 0;
 			there--;
-		} else if (slot == NULL && there < 2900) {
+		} else if (slot == NULL && there < 3500) {
 			slot = index_insert(index, id);
 			CU_ASSERT_FATAL(slot != NULL);
 			slot->place = model[key] = i;
@@ -119,7 +155,9 @@ test_marks_are_counted(void)
 }
 
 UT_SUITE(cache_index, setup, teardown, UT_CASE(test_ids_of_blocks_give_back_volume_and_number),
-	 UT_CASE(test_four_fifths_full_everything_is_found_and_nothing_else),
+	 UT_CASE(test_nine_tenths_full_everything_is_found_and_nothing_else),
+	 UT_CASE(test_an_index_of_one_pair_is_filled_to_the_last_slot),
+	 UT_CASE(test_where_the_oldest_make_room_none_is_refused),
 	 UT_CASE(test_random_work_agrees_with_an_array),
 	 UT_CASE(test_a_full_index_refuses_and_a_dirty_entry_takes_a_clean_ones_place),
 	 UT_CASE(test_marks_are_counted));
