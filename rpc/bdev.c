@@ -108,6 +108,13 @@ rpc_bdev_created(struct tarn_rpc_request *req, int rc, const struct tarn_bdev *b
 		tarn_rpc_fail(req, rc, "%s", reason->text);
 }
 
+void
+rpc_bdev_file_created(void *arg, int status, struct tarn_bdev *bdev,
+		      const struct tarn_reason *reason)
+{
+	rpc_bdev_created(arg, status, bdev, reason);
+}
+
 struct delete_call {
 	struct tarn_rpc_request *req;
 	char name[TARN_BDEV_NAME_MAX + 1];

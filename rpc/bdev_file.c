@@ -57,19 +57,17 @@ static void
 rpc_bdev_file_create(struct tarn_rpc_request *req, const struct cJSON *json)
 {
 	struct file_params params = { 0 };
-	struct tarn_reason reason = { "" };
-	struct tarn_bdev *bdev = NULL;
-	int rc;
 
 	if (tarn_rpc_decode(req, json, &file_fields, &params) != 0)
 		return;
-	rc = tarn_bdev_create_file(tarn_rpc_arg(req), params.name, &params.opts, &bdev, &reason);
-	rpc_bdev_created(req, rc, bdev, &reason);
+	tarn_bdev_create_file_wait(tarn_rpc_arg(req), params.name, &params.opts,
+				   rpc_bdev_file_created, req);
 	tarn_rpc_params_free(&file_fields, &params);
 }
 
 #define FILE_DETAILS                                                                               \
-	"A block device is opened exclusively: one that is mounted or otherwise held is refused. " \
+	"A block device is opened exclusively, a file locked: one that is mounted or otherwise "   \
+	"held for 2 s is refused. "                                                                \
 	"What is in force, and why something asked for is not, stands in bdev_get_bdevs."
 
 TARN_RPC_METHOD("bdev_uring_create", rpc_bdev_file_create, file_fields,

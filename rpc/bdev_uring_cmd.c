@@ -46,14 +46,11 @@ static void
 rpc_bdev_uring_cmd_create(struct tarn_rpc_request *req, const struct cJSON *json)
 {
 	struct uring_cmd_params params = { 0 };
-	struct tarn_reason reason = { "" };
-	struct tarn_bdev *bdev = NULL;
-	int rc;
 
 	if (tarn_rpc_decode(req, json, &uring_cmd_fields, &params) != 0)
 		return;
-	rc = tarn_bdev_create("uring_cmd", params.name, &params.opts, &bdev, &reason);
-	rpc_bdev_created(req, rc, bdev, &reason);
+	tarn_bdev_create_file_wait("uring_cmd", params.name, &params.opts, rpc_bdev_file_created,
+				   req);
 	tarn_rpc_params_free(&uring_cmd_fields, &params);
 }
 TARN_RPC_METHOD(

@@ -26,6 +26,9 @@ struct tarn_bdev *rpc_bdev_need_driver(struct tarn_rpc_request *req, const char 
 /** Answer a create: with the name, or with the reason. */
 void rpc_bdev_created(struct tarn_rpc_request *req, int rc, const struct tarn_bdev *bdev,
 		      const struct tarn_reason *reason);
+/** The same, for tarn_bdev_create_file_wait(); arg is the request. */
+void rpc_bdev_file_created(void *arg, int status, struct tarn_bdev *bdev,
+			   const struct tarn_reason *reason);
 /** Delete it and answer true, or why not. */
 void rpc_bdev_delete(struct tarn_rpc_request *req, struct tarn_bdev *bdev);
 /** Choose "<prefix>0", "<prefix>1", … that is free. */

@@ -8,6 +8,7 @@
 
 #include "rpc/cache.h"
 #include "rpc/internal.h"
+#include "tarn/bdev.h"
 #include "tarn/bdev_probe.h"
 #include "tarn/log.h"
 #include "tarn/reactor.h"
@@ -180,6 +181,7 @@ tarn_framework_stop(void (*done)(void *arg), void *arg)
 	daemon_life.stopped = done;
 	daemon_life.stopped_arg = arg;
 	rpc_bdev_waits_cancel();
+	tarn_bdev_create_waits_cancel();
 	if (daemon_life.loading) {
 		tarn_bdev_probe_cancel(); /* the configuration may be waiting for one */
 		return;			  /* loaded() goes on */

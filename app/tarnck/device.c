@@ -13,6 +13,22 @@
 #include "tarn/env.h"
 
 #define PROGRESS_NS UINT64_C(1000000000)
+#define BUSY_WAIT_NS UINT64_C(2000000000)
+#define BUSY_WAIT_PERIOD_US 20000
+
+/* The kernel may hold what a killed daemon had for a moment longer than that one lived. */
+static int
+open_when_free(struct ck *ck, const struct tarn_bdev_file_opts *opts)
+{
+	uint64_t deadline_ns = tarn_now_ns() + BUSY_WAIT_NS;
+	int rc = tarn_bdev_file_open(opts, &ck->device, &ck->reason);
+
+	while (rc == -EBUSY && tarn_now_ns() < deadline_ns) {
+		(void)usleep(BUSY_WAIT_PERIOD_US);
+		rc = tarn_bdev_file_open(opts, &ck->device, &ck->reason);
+	}
+	return rc;
+}
 
 int
 ck_device_open(struct ck *ck, const char *path)
@@ -22,12 +38,12 @@ ck_device_open(struct ck *ck, const char *path)
 		.read_only = true,
 		.sqpoll_cpu = -1,
 	};
-	int rc = tarn_bdev_file_open(&opts, &ck->device, &ck->reason);
+	int rc = open_when_free(ck, &opts);
 
 	if (rc != -EINVAL)
 		return rc;
 	opts.buffered = true; /* a file system without O_DIRECT */
-	return tarn_bdev_file_open(&opts, &ck->device, &ck->reason);
+	return open_when_free(ck, &opts);
 }
 
 void

@@ -28,9 +28,7 @@ create_from_path(const char *path, const struct perf_opts *opts, struct tarn_bde
 	file.read_only = opts->read_percent == 100;
 	if (file.common.queue_depth == 0 && wanted > 128)
 		file.common.queue_depth = (uint32_t)tarn_min_u64(wanted, 4096);
-	if (file.fallback)
-		return tarn_bdev_create_file(opts->driver, path, &file, ret_bdev, reason);
-	return tarn_bdev_create(opts->driver, path, &file, ret_bdev, reason);
+	return tarn_bdev_create_file(opts->driver, path, &file, ret_bdev, reason);
 }
 
 static int

@@ -69,14 +69,27 @@ int tarn_bdev_create(const char *driver_name, const char *name, const void *opts
 		     struct tarn_bdev **ret_bdev, struct tarn_reason *ret_reason);
 struct tarn_bdev_file_opts;
 /**
- * Create a device of one of the file drivers (uring, aio, sync). With opts->fallback the drivers
- * after the one named are tried in that order where it fails; tarn_bdev_describe() then says which
- * was asked for and why it is not that one. Control reactor.
+ * Create a device of one of the file drivers (uring, aio, sync; uring_cmd). With opts->fallback the
+ * drivers after the one named are tried in that order where it fails; tarn_bdev_describe() then
+ * says which was asked for and why it is not that one. Control reactor.
  * \return as tarn_bdev_create(); where all fail, the first one's status and reason.
  */
 int tarn_bdev_create_file(const char *driver_name, const char *name,
 			  const struct tarn_bdev_file_opts *opts, struct tarn_bdev **ret_bdev,
 			  struct tarn_reason *ret_reason);
+/** bdev is NULL unless status is 0; reason is gone when it returns. On the control reactor. */
+typedef void (*tarn_bdev_create_cb)(void *arg, int status, struct tarn_bdev *bdev,
+				    const struct tarn_reason *reason);
+/**
+ * The same, for a file that another process may hold for a moment longer, as the kernel does for a
+ * process that was killed: where it is in use, tried again for 2 s; where a bdev of this process
+ * has it, not. done runs at once, or later. Copies opts. Control reactor.
+ */
+void tarn_bdev_create_file_wait(const char *driver_name, const char *name,
+				const struct tarn_bdev_file_opts *opts, tarn_bdev_create_cb done,
+				void *arg);
+/** End all such waits, with their last status. Control reactor. */
+void tarn_bdev_create_waits_cancel(void);
 /**
  * Remove a device: its users are told (TARN_BDEV_EVENT_REMOVE), new I/O fails with -ENODEV, and
  * when the last user has closed it, done(arg, 0) is called and the name is free. With force false:

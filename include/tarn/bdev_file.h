@@ -32,7 +32,8 @@ struct tarn_bdev_file {
 
 /**
  * Open and examine. Block devices are claimed with O_EXCL, so that mounted or otherwise held ones
- * are refused; files are locked (flock) against a second daemon. May block. Control reactor.
+ * are refused; files are locked (flock) against a second daemon, and block devices (OFD locks)
+ * against what one that was killed still has in flight. May block. Control reactor.
  * \return 0, or with the reason: -ENOENT, -EACCES, -EISDIR, -EROFS, -EBUSY, -EINVAL (size 0 or no
  * multiple of the block; block size below the device's; O_DIRECT not to be had), -ENOTBLK (neither
  * file nor block device).
@@ -40,6 +41,8 @@ struct tarn_bdev_file {
 int tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *ret_file,
 			struct tarn_reason *reason);
 void tarn_bdev_file_close(struct tarn_bdev_file *file);
+/** \return the name of a bdev of this process on that file or device, or NULL. Control reactor. */
+const char *tarn_bdev_file_holder(const char *filename);
 /** \return a number of the block device's queue directory in sysfs; fallback: it is not there. */
 uint64_t tarn_bdev_file_queue_number(const struct tarn_bdev_file *file, const char *name,
 				     uint64_t fallback);

@@ -42,6 +42,8 @@ tarn_bdev_create_file(const char *driver_name, const char *name,
 	struct tarn_reason why = { "" };
 	int status, first_status;
 
+	if (strcmp(driver_name, "uring_cmd") == 0)
+		return tarn_bdev_create(driver_name, name, opts, ret_bdev, ret_reason);
 	if (first == tarn_array_count(order))
 		return tarn_reason_set(ret_reason, -ENOENT,
 				       "driver %s is none for files: use uring, aio or sync",

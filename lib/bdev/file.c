@@ -54,17 +54,50 @@ is_read_only_device(const char *filename)
 	return read_only != 0;
 }
 
+/* Whether a bdev was made on that file or block device. */
+static bool
+is_made_on(const struct tarn_bdev *bdev, const struct stat *st)
+{
+	const struct tarn_bdev_driver *driver = tarn_bdev_driver_find(tarn_bdev_driver_name(bdev));
+	const struct tarn_bdev_file_opts *opts = tarn_bdev_opts(bdev);
+	struct stat own;
+
+	if (driver->opts_copy != tarn_bdev_file_opts_copy || stat(opts->filename, &own) != 0)
+		return false;
+	if (S_ISBLK(st->st_mode))
+		return S_ISBLK(own.st_mode) && own.st_rdev == st->st_rdev;
+	return own.st_ino == st->st_ino && own.st_dev == st->st_dev;
+}
+
+const char *
+tarn_bdev_file_holder(const char *filename)
+{
+	struct tarn_bdev *bdev = NULL;
+	struct stat st;
+
+	if (stat(filename, &st) != 0)
+		return NULL;
+	while ((bdev = tarn_bdev_next(bdev)) != NULL) {
+		if (is_made_on(bdev, &st))
+			return tarn_bdev_name(bdev);
+	}
+	return NULL;
+}
+
 static int
 open_refused(const struct tarn_bdev_file_opts *opts, bool block_device, int status,
 	     struct tarn_reason *reason)
 {
 	const char *name = opts->filename;
+	const char *holder = status == -EBUSY ? tarn_bdev_file_holder(name) : NULL;
 
 	if (status == -EINVAL && !opts->buffered)
 		return tarn_reason_set(reason, status,
 				       "%s: its file system does no O_DIRECT: set direct to false "
 				       "to go through the page cache",
 				       name);
+	if (status == -EBUSY && holder != NULL)
+		return tarn_reason_set(reason, status, "%s is in use by bdev %s", name, holder);
 	if (status == -EBUSY)
 		return tarn_reason_set(reason, status,
 				       "%s is in use: mounted, swap, part of another device, or "
@@ -85,19 +118,65 @@ open_refused(const struct tarn_bdev_file_opts *opts, bool block_device, int stat
 	return tarn_reason_set(reason, status, "cannot open %s: %s", name, strerror(-status));
 }
 
-/* Against a second opener of a regular file, here or in another process. Readers may be several. */
+/*
+ * By the kernel's word a device is free as soon as a process that held it is dead, although rings
+ * of that process may have writes in flight for a moment longer, which would fall into what is
+ * recovered by then. Those rings keep the file of the I/O, and with it this lock. It is not
+ * flock(2), which udev takes on block devices.
+ */
 static int
-file_lock(const struct tarn_bdev_file_opts *opts, int fd, struct tarn_reason *reason)
+device_lock(const struct tarn_bdev_file_opts *opts, int fd)
 {
-	if (flock(fd, (opts->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+	struct flock lock = {
+		.l_type = opts->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
-	if (errno == EWOULDBLOCK)
-		return tarn_reason_set(reason, -EBUSY,
-				       "%s is in use: locked by another process or by another bdev "
-				       "on the same file",
+	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+/*
+ * Against a second opener, here or in another process. Readers of a regular file may be several;
+ * block devices are claimed besides.
+ */
+static int
+file_lock(const struct tarn_bdev_file_opts *opts, bool block_device, int fd,
+	  struct tarn_reason *reason)
+{
+	const char *holder;
+	int status = 0;
+
+	if (block_device)
+		status = device_lock(opts, fd);
+	else if (flock(fd, (opts->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
+		status = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	holder = status == -EBUSY ? tarn_bdev_file_holder(opts->filename) : NULL;
+	if (holder != NULL)
+		return tarn_reason_set(reason, status, "%s is in use by bdev %s", opts->filename,
+				       holder);
+	if (status == -EBUSY)
+		return tarn_reason_set(reason, status,
+				       "%s is in use: locked by another process, or by I/O of one "
+				       "that has ended",
 				       opts->filename);
-	return tarn_reason_set(reason, -errno, "cannot lock %s: %s", opts->filename,
-			       strerror(errno));
+	if (status != 0)
+		return tarn_reason_set(reason, status, "cannot lock %s: %s", opts->filename,
+				       strerror(-status));
+	return 0;
+}
+
+/* Now, also where a ring still holds the file. */
+static void
+file_unlock(const struct tarn_bdev_file *file)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (file->block_device)
+		(void)fcntl(file->fd, F_OFD_SETLK, &lock);
+	else
+		(void)flock(file->fd, LOCK_UN);
 }
 
 static void
@@ -106,7 +185,7 @@ close_fds(struct tarn_bdev_file *file)
 	if (file->claim_fd >= 0)
 		(void)close(file->claim_fd);
 	if (file->fd >= 0) {
-		(void)flock(file->fd, LOCK_UN); /* now, also where a ring still holds the file */
+		file_unlock(file);
 		(void)close(file->fd);
 	}
 	file->claim_fd = -1;
@@ -153,8 +232,8 @@ open_fd(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_file *file,
 		 (file->claim_fd >= 0 && !is_same_file(file->claim_fd, &before)))
 		status = tarn_reason_set(reason, -EBUSY, "%s was replaced while it was opened",
 					 opts->filename);
-	else if (!file->block_device && !opts->shared)
-		status = file_lock(opts, file->fd, reason);
+	else if (!opts->shared)
+		status = file_lock(opts, file->block_device, file->fd, reason);
 	if (status != 0)
 		close_fds(file);
 	return status;

@@ -9,7 +9,7 @@ import time
 import pytest
 from cache import BLOCK_BYTES, DEVICE_BYTES, Cache, b64, damage, make, set_super_version, value_of
 from tarn import Stream, request, until
-from tarn_rpc import Busy, RpcError, TarnError
+from tarn_rpc import RpcError, TarnError
 
 ROUNDS = 4
 CLIENTS = 3
@@ -118,13 +118,7 @@ def device(request, folder):
 def begin(start, device, driver, cache=True, **options):
     daemon = start("-m", "0,1") if (os.cpu_count() or 1) > 1 else start()
 
-    def created():  # the kernel may hold the files of a killed process's rings a moment longer
-        try:
-            return daemon.rpc.call(f"bdev_{driver}_create", name="dev_c0", filename=device)
-        except Busy:
-            return False
-
-    until(created, "the device of the killed process")
+    daemon.rpc.call(f"bdev_{driver}_create", name="dev_c0", filename=device)
     if cache:
         daemon.rpc.cache_create(name="c0", bdev_name="dev_c0", **options)
     return daemon
