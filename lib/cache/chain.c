@@ -70,12 +70,25 @@ flushed_behind(struct recovery *recovery, uint64_t sequence)
 	return oldest;
 }
 
+/* What headers say of the tail counts once they are durable; others may yet be part of the log. */
+static void
+learn_tail(struct recovery *recovery)
+{
+	for (uint32_t i = 0; i < recovery->shard->segment_count; i++) {
+		const struct found_segment *found = &recovery->found[i];
+
+		if (shard_position(recovery->shard, found->sequence, 1) <= recovery->durable)
+			recovery->tail = tarn_max_u64(recovery->tail, found->tail);
+	}
+}
+
 int
 chain_build(struct recovery *recovery)
 {
 	uint64_t sequence;
 	bool broken = false;
 
+	learn_tail(recovery);
 	recovery->chain = calloc(recovery->shard->segment_count + 1, sizeof(*recovery->chain));
 	if (recovery->chain == NULL)
 		return -ENOMEM;

@@ -2,7 +2,7 @@
 /*
  * Recovery of one shard:
  *
- *	headers --all read--> chain --> checkpoint [--damaged: without] --> probe --> scans
+ *	headers --all read--> probe --> chain --> checkpoint [--damaged: without] --> scans
  *	scans --applied in order, to the end of the log--> bans --> finish
  *
  * Scans run side by side and are applied in order. Invariant: nothing is applied behind a hole,
@@ -17,6 +17,8 @@
 static void feed_headers(struct recovery *recovery);
 static void feed_scans(struct recovery *recovery);
 static void next_ban(struct recovery *recovery);
+static void probe(struct recovery *recovery);
+static void scanned(struct scan *scan, int status);
 
 static void
 finish(struct recovery *recovery, int status)
@@ -99,71 +101,6 @@ next_ban(struct recovery *recovery)
 
 /* --- Scans --- */
 
-/*
- * Where the gap around a hole ends: the hole is none of the log's, because all of it was written
- * again behind that. 0: there is none. A header tells of the newest gap only, so all are asked.
- */
-static uint64_t
-gap_around(const struct recovery *recovery, uint64_t position)
-{
-	uint64_t end = 0;
-
-	for (uint32_t i = 0; i < recovery->shard->segment_count; i++) {
-		const struct found_segment *found = &recovery->found[i];
-
-		if (position >= found->gap_start && position < found->gap_end &&
-		    recovery->durable >= found->gap_end)
-			end = tarn_max_u64(end, found->gap_end);
-	}
-	return end;
-}
-
-/* Whether the segments that are missing before this one lie in the gap. */
-static bool
-gap_explains(const struct recovery *recovery, uint64_t sequence)
-{
-	const struct shard *shard = recovery->shard;
-
-	return shard_position(shard, sequence, 0) <=
-	       gap_around(recovery, shard_position(shard, recovery->last, recovery->last_end));
-}
-
-/* A segment of the chain has been read: apply it, and see whether the log goes on behind it. */
-static void
-apply(struct recovery *recovery, struct scan *scan, struct chain_link *link)
-{
-	struct shard *shard = recovery->shard;
-	uint64_t end = shard_position(shard, scan->sequence, scan->end_block);
-	bool last = link->end == UINT32_MAX;
-
-	/* What is before the first that is read is the checkpoint's, or see check_beginning(). */
-	if (link->broken && recovery->last != 0 && !gap_explains(recovery, scan->sequence)) {
-		link->damage = shard_position(shard, scan->sequence, 0);
-		link[-1].damage = 0; /* the same hole, seen from before */
-	}
-	recovery->tail = tarn_max_u64(recovery->tail, scan->tail);
-	recovery->tail = tarn_max_u64(
-	    recovery->tail, recovery->found[shard_segment_number(shard, scan->sequence)].tail);
-	recovery->durable = tarn_max_u64(recovery->durable, scan->durable);
-	recovery->time_s = tarn_max_u64(recovery->time_s, scan->time_s);
-	recovery->batch_number = tarn_max_u64(recovery->batch_number, scan->number);
-	replay_segment(recovery, scan);
-	recovery->last = scan->sequence;
-	recovery->last_end = scan->end_block;
-	if (last ? end >= recovery->durable : scan->end_block >= link->end)
-		return;
-	if (gap_around(recovery, end) != 0)
-		return;
-	if (end >= recovery->durable)
-		recovery->log_ended = true;
-	else
-		link->damage = tarn_max_u64(
-		    link->damage,
-		    tarn_min_u64(shard_position(shard, scan->sequence,
-						last ? shard->segment_blocks : link->end),
-				 recovery->durable));
-}
-
 static void
 drain_scans(struct recovery *recovery)
 {
@@ -172,7 +109,9 @@ drain_scans(struct recovery *recovery)
 
 		if (!recovery->scan_done[i])
 			return;
-		apply(recovery, &recovery->scans[i], &recovery->chain[recovery->next_apply]);
+		replay_segment(recovery, &recovery->scans[i]);
+		judge_segment(recovery, &recovery->chain[recovery->next_apply],
+			      &recovery->scans[i]);
 		scan_fini(&recovery->scans[i]);
 		recovery->next_apply++;
 	}
@@ -191,81 +130,31 @@ scanned(struct scan *scan, int status)
 }
 
 static void
-start_scan(struct recovery *recovery, struct scan *scan, const struct chain_link *link,
+start_scan(struct recovery *recovery, struct scan *scan, const struct found_segment *found,
 	   void (*done)(struct scan *scan, int status))
 {
 	struct shard *shard = recovery->shard;
-	const struct found_segment *found =
-	    &recovery->found[shard_segment_number(shard, link->sequence)];
-	uint64_t start = shard_position(shard, link->sequence, 0);
 
 	scan->channel = shard->channel;
-	scan->offset_bytes = shard_offset(shard, shard_place(shard, link->sequence, 0));
+	scan->offset_bytes = shard_offset(shard, shard_place(shard, found->sequence, 0));
 	scan->segment_blocks = shard->segment_blocks;
 	scan->seed = found->seed;
 	scan->epoch = found->epoch;
-	scan->sequence = link->sequence;
-	scan->end_limit = link->end;
-	/* Payload below the durable position is on the device, or its reader will notice. */
-	scan->use_trailer = link->end != UINT32_MAX && start + link->end <= recovery->durable;
-	scan->verify_from = recovery->durable <= start
-				? 0
-				: (uint32_t)tarn_min_u64(recovery->durable - start, UINT32_MAX);
+	scan->sequence = found->sequence;
 	scan->done = done;
 	scan->arg = recovery;
 	scan_start(scan);
 }
 
 static void
-add_damage(struct recovery *recovery, uint64_t position)
+scan_link(struct recovery *recovery, struct scan *scan, const struct chain_link *link)
 {
-	recovery->damaged_count++;
-	recovery->damage = tarn_max_u64(recovery->damage, position * DISK_BLOCK_UNITS);
-}
+	const struct found_segment *found = recovery_found(recovery, link->sequence);
 
-/* The log's first segment is missing, and was never flushed: nothing behind it was, either. */
-static void
-begin_empty(struct recovery *recovery)
-{
-	index_clear(&recovery->shard->index);
-	recovery->ban_count = 0;
-	recovery->entry_count = 0;
-	recovery->last = 0;
-}
-
-/* Whether what was read begins where it has to: at the tail, or at the checkpoint's start. */
-static void
-check_beginning(struct recovery *recovery)
-{
-	struct shard *shard = recovery->shard;
-	uint64_t floor = tarn_max_u64(recovery->from, recovery->tail);
-	bool flushed = shard_position(shard, floor, 1) <= recovery->durable;
-
-	if (recovery->first < recovery->chain_count) {
-		uint64_t sequence = recovery->chain[recovery->first].sequence;
-		uint64_t previous = recovery->found[shard_segment_number(shard, sequence)].previous;
-
-		if (sequence <= floor || previous < floor)
-			return;
-		if (flushed)
-			add_damage(recovery, shard_position(shard, sequence, 0));
-		else
-			begin_empty(recovery);
-	} else if (recovery->from != 0 && shard_position(shard, floor, 1) < recovery->durable) {
-		add_damage(recovery, recovery->durable);
-	}
-}
-
-/* All is read. Below the tail, which is known now, segments may have been written over. */
-static void
-judge(struct recovery *recovery)
-{
-	uint64_t tail = shard_position(recovery->shard, recovery->tail, 0);
-
-	for (uint32_t i = recovery->first; i < recovery->chain_count; i++)
-		if (recovery->chain[i].damage > tail)
-			add_damage(recovery, recovery->chain[i].damage);
-	check_beginning(recovery);
+	scan->end_limit = link->end;
+	scan->use_trailer = judge_by_trailer(recovery, link);
+	scan->verify_from = judge_verify_from(recovery, link);
+	start_scan(recovery, scan, found, scanned);
 }
 
 static void
@@ -285,38 +174,14 @@ feed_scans(struct recovery *recovery)
 			break;
 		recovery->scan_done[i] = false;
 		recovery->scan_pending++;
-		start_scan(recovery, &recovery->scans[i], &recovery->chain[recovery->next_scan++],
-			   scanned);
+		scan_link(recovery, &recovery->scans[i], &recovery->chain[recovery->next_scan++]);
 	}
 	recovery->feeding = false;
 	if (recovery->scan_pending == 0 && (recovery->status != 0 || recovery->log_ended ||
 					    recovery->next_apply == recovery->chain_count)) {
-		judge(recovery);
+		judge_end(recovery);
 		next_ban(recovery);
 	}
-}
-
-/* --- Before: what the newest batches know of durability --- */
-
-static void
-probed(struct scan *scan, int status)
-{
-	struct recovery *recovery = scan->arg;
-
-	if (status == 0)
-		recovery->durable = tarn_max_u64(recovery->durable, scan->durable);
-	scan_fini(scan);
-	feed_scans(recovery);
-}
-
-static void
-probe(struct recovery *recovery)
-{
-	if (recovery->chain_count == 0)
-		feed_scans(recovery);
-	else
-		start_scan(recovery, &recovery->scans[0],
-			   &recovery->chain[recovery->chain_count - 1], probed);
 }
 
 /* --- The checkpoint --- */
@@ -326,8 +191,6 @@ checkpoint_loaded(void *arg, int status)
 {
 	struct recovery *recovery = arg;
 	struct shard *shard = recovery->shard;
-	const struct disk_checkpoint_shard *part = &recovery->checkpoint->shard[shard->number];
-	uint64_t from = part->start / shard->segment_blocks;
 
 	if (status == -EBADMSG || status == -EIO) {
 		recovery->checkpoint_damaged = true;
@@ -335,29 +198,20 @@ checkpoint_loaded(void *arg, int status)
 		finish(recovery, status);
 		return;
 	} else {
-		recovery->checkpoint_used = true;
-		recovery->tail = tarn_max_u64(recovery->tail, part->tail);
-		recovery->durable = tarn_max_u64(recovery->durable, part->end);
-		recovery->batch_number = part->batch_number;
-		recovery->from = from;
-		while (recovery->first < recovery->chain_count &&
-		       recovery->chain[recovery->first].sequence < from)
-			recovery->first++;
+		judge_checkpoint(recovery, &recovery->checkpoint->shard[shard->number]);
 		recovery->next_apply = recovery->next_scan = recovery->first;
 	}
-	probe(recovery);
+	feed_scans(recovery);
 }
 
 static void
-headers_read(struct recovery *recovery)
+build_chain(struct recovery *recovery)
 {
 	struct shard *shard = recovery->shard;
 	int status;
 
-	/* What others say of the tail counts once they turn out to be part of the log. */
-	for (uint32_t i = 0; i < shard->segment_count; i++)
-		if (shard_position(shard, recovery->found[i].sequence, 1) <= recovery->durable)
-			recovery->tail = tarn_max_u64(recovery->tail, recovery->found[i].tail);
+	if (recovery->checkpoint != NULL)
+		judge_checkpoint_header(recovery, &recovery->checkpoint->shard[shard->number]);
 	status = chain_build(recovery);
 	if (status != 0) {
 		finish(recovery, status);
@@ -372,7 +226,41 @@ headers_read(struct recovery *recovery)
 	if (recovery->checkpoint != NULL)
 		checkpoint_load(shard, recovery->checkpoint, false, checkpoint_loaded, recovery);
 	else
-		probe(recovery);
+		feed_scans(recovery);
+}
+
+/* --- What batches know of durability --- */
+
+static void
+probed(struct scan *scan, int status)
+{
+	struct recovery *recovery = scan->arg;
+
+	if (status != 0) {
+		scan_fini(scan);
+		finish(recovery, status);
+		return;
+	}
+	judge_probed(recovery, scan);
+	scan_fini(scan);
+	probe(recovery);
+}
+
+/* One after the other: there is one, but where flushes have failed. */
+static void
+probe(struct recovery *recovery)
+{
+	const struct found_segment *found = judge_probe_next(recovery);
+	struct scan *scan = &recovery->scans[0];
+
+	if (found == NULL) {
+		build_chain(recovery);
+		return;
+	}
+	scan->end_limit = UINT32_MAX;
+	scan->use_trailer = true;
+	scan->verify_from = UINT32_MAX;
+	start_scan(recovery, scan, found, probed);
 }
 
 /* --- Headers --- */
@@ -381,7 +269,6 @@ static void
 take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t number)
 {
 	struct shard *shard = recovery->shard;
-	struct found_segment *found = &recovery->found[number];
 	uint64_t offset = shard_offset(shard, number * shard->segment_blocks);
 	uint32_t seed = shard->cache->seed;
 
@@ -389,23 +276,7 @@ take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t
 	    disk->shard != shard->number || shard_segment_number(shard, disk->sequence) != number ||
 	    memcmp(disk->uuid, shard->cache->super->uuid, sizeof(disk->uuid)) != 0)
 		return;
-	*found = (struct found_segment){
-		.sequence = disk->sequence,
-		.epoch = disk->epoch,
-		.previous = disk->previous,
-		.previous_end = disk->previous_end,
-		.tail = disk->tail,
-		.gap_start = disk->gap_start,
-		.gap_end = disk->gap_end,
-		.seed = format_segment_seed(seed, disk->epoch),
-	};
-	if (disk->sequence > recovery->max_sequence) {
-		recovery->max_sequence = disk->sequence;
-		recovery->gap_start = disk->gap_start;
-		recovery->gap_end = disk->gap_end;
-	}
-	recovery->durable = tarn_max_u64(recovery->durable, disk->durable);
-	recovery->time_s = tarn_max_u64(recovery->time_s, disk->time_s);
+	judge_header(recovery, disk, number, format_segment_seed(seed, disk->epoch));
 }
 
 static void
@@ -438,7 +309,7 @@ feed_headers(struct recovery *recovery)
 			       header_read, read);
 	}
 	if (recovery->header_pending == 0)
-		headers_read(recovery);
+		probe(recovery);
 }
 
 void

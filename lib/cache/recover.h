@@ -20,6 +20,7 @@ struct found_segment {
 	uint32_t previous_end;
 	uint32_t seed;
 	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */
+	bool probed;	    /* its batches were asked for the durable position */
 };
 
 /* A segment of the chain. */
@@ -84,8 +85,36 @@ struct recovery {
 void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint);
 
 /* chain.c */
-/** \return 0 or -ENOMEM: the chain, from the tail on, as the headers tell it. */
+/** All is probed. \return 0 or -ENOMEM: the chain, from the tail on, as the headers tell it. */
 int chain_build(struct recovery *recovery);
+
+/*
+ * judge.c: what is known, and what it means. No I/O, nothing of shard but its number, segment_count
+ * and segment_blocks (and, in judge_end(), the index): the offline check has the same rules by it.
+ */
+static inline struct found_segment *
+recovery_found(const struct recovery *recovery, uint64_t sequence)
+{
+	return &recovery->found[shard_segment_number(recovery->shard, sequence)];
+}
+/** A header that verifies, at its place. */
+void judge_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t number,
+		  uint32_t seed);
+/** \return whose batches to ask next for the durable position, before the chain; NULL: none. */
+struct found_segment *judge_probe_next(const struct recovery *recovery);
+/** They were read, from the trailer or one by one. */
+void judge_probed(struct recovery *recovery, const struct scan *scan);
+/** A checkpoint was published: what its header says is durable. Before the chain. */
+void judge_checkpoint_header(struct recovery *recovery, const struct disk_checkpoint_shard *part);
+/** The checkpoint's image is in place: replay begins with recovery->first of the chain. */
+void judge_checkpoint(struct recovery *recovery, const struct disk_checkpoint_shard *part);
+/** How a segment of the chain is read; see struct scan. */
+bool judge_by_trailer(const struct recovery *recovery, const struct chain_link *link);
+uint32_t judge_verify_from(const struct recovery *recovery, const struct chain_link *link);
+/** It was read, and all before it: take in what it says, and see whether the log goes on. */
+void judge_segment(struct recovery *recovery, struct chain_link *link, const struct scan *scan);
+/** All is read: what is damage, now that the tail is known. */
+void judge_end(struct recovery *recovery);
 
 /* replay.c */
 /** Apply the entries of a segment of the chain, in order. */

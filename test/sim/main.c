@@ -21,20 +21,23 @@
 struct options {
 	uint64_t seed, count;
 	bool progress;
-	int life;	/* the one that runs in this process; -1: none */
-	double seconds; /* stop after so many; 0: no limit */
+	int life;	   /* the one that runs in this process; -1: none */
+	const char *image; /* file for what that life finds on the device; NULL: none */
+	double seconds;	   /* stop after so many; 0: no limit */
 };
 
 static void
 usage(FILE *to)
 {
-	fputs("usage: sim [SEED] [--count N] [--seconds N] [--progress] [--verbose] [--life N]\n"
+	fputs("usage: sim [SEED] [--count N] [--seconds N] [--progress] [--verbose] [--life N] "
+	      "[--image FILE]\n"
 	      "Run the cache engine on a simulated device and clock, from SEED (1) on.\n"
 	      "  --count N     so many seeds (1)\n"
 	      "  --seconds N   not longer than this, whatever the count\n"
 	      "  --progress    a line now and then\n"
 	      "  --verbose     every step of it; what fails calls abort()\n"
 	      "  --life N      life N in this process, for a debugger\n"
+	      "  --image FILE  write what life N finds on the device to FILE\n"
 	      "Example: gdb --args sim 4711 --verbose --life 3\n",
 	      to);
 }
@@ -92,6 +95,20 @@ between_lives(struct sim *world, enum ending ending)
 		world->wall_s -= rng_below(rng, 100000); /* the clock is set back */
 }
 
+static void
+write_image(const struct device *device, const char *path)
+{
+	FILE *file = fopen(path, "we");
+	size_t written = 0;
+
+	if (file != NULL)
+		written = fwrite(device->image, 1, device->size_bytes, file);
+	if (file == NULL || fclose(file) != 0 || written != device->size_bytes) {
+		perror(path);
+		exit(2);
+	}
+}
+
 static int
 run_life(struct sim *world, bool here)
 {
@@ -142,6 +159,8 @@ run_seed(struct sim *world, uint64_t seed, const struct options *options)
 			if (world->life + 1 == count)
 				world->life_plan.step_count = 0;
 		}
+		if ((int)world->life == options->life && options->image != NULL)
+			write_image(&world->device, options->image);
 		status = run_life(world, (int)world->life == options->life);
 		if (status == LIFE_CRASHED)
 			world->crash_total++;
@@ -207,6 +226,7 @@ parse(int argc, char **argv, struct options *options, bool *ret_verbose)
 		{ "progress", no_argument, NULL, 'p' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "life", required_argument, NULL, 'l' },
+		{ "image", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -228,6 +248,9 @@ parse(int argc, char **argv, struct options *options, bool *ret_verbose)
 			break;
 		case 'l':
 			options->life = (int)strtol(optarg, NULL, 0);
+			break;
+		case 'i':
+			options->image = optarg;
 			break;
 		case 'h':
 			usage(stdout);
