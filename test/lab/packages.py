@@ -21,7 +21,7 @@ INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init.sh")
 # The virtiofsd in C is of 7.2; its successor is no package of Debian 12.
 BACKPORTS = ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]
 # Programs that the host or the guest runs, and the packages that have them.
-TOOLS = {"busybox": "busybox-static", "depmod": "kmod", "modprobe": "kmod", "dmsetup": "dmsetup", "pkill": "procps",
+TOOLS = {"busybox": "busybox-static", "depmod": "kmod", "modprobe": "kmod", "dmsetup": "dmsetup",
          "losetup": "mount", "mount": "mount"}
 KERNELS = {"6.12": "linux-image-6.12-cloud-amd64", "6.1": "linux-image-cloud-amd64"}
 # What the guest must load to see the host's file system, where it is not built in.

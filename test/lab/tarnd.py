@@ -32,7 +32,8 @@ class Daemon:
         self.guest = guest
         self.socket = f"/run/tarn-{next(numbers)}.sock"
         line = shlex.join([TARND, "-r", self.socket, "--no-huge", *arguments])
-        self.process = guest.start(f"exec {line}")
+        self.process = guest.start(f"echo $$ >{self.socket}.pid; exec {line}")
+        self.killed = False
         until(lambda: " is ready: " in self.log() or self.process.status is not None, "the daemon's start")
         assert self.process.status is None, self.log()
 
@@ -40,10 +41,16 @@ class Daemon:
         self.guest.listen(0)
         return self.process.output()
 
+    def calls(self, *calls):
+        """The results of (method, params), in order, by one command in the guest. Failed: the daemon refused one,
+        and says why."""
+        lines = "\n".join(json.dumps({"method": method, "params": params}) for method, params in calls)
+        output = self.guest.run(f"{TARNCTL} -s {self.socket} batch <<<{shlex.quote(lines)}")
+        return [json.loads(line) for line in output.splitlines()]
+
     def call(self, method, **params):
-        """The method's result. Failed: the daemon refused, and says why."""
-        line = shlex.join([TARNCTL, "-s", self.socket, "-j", method, "--params", json.dumps(params)])
-        return json.loads(self.guest.run(line))
+        """The method's result."""
+        return self.calls((method, params))[0]
 
     def refused(self, method, **params):
         """What the daemon says against it."""
@@ -72,8 +79,17 @@ class Daemon:
     def io(self, bdev, op, **params):
         return self.call("lab_io", bdev_name=bdev, op=op, **params)
 
+    def signal(self, name):
+        self.guest.run(f"kill -{name} $(cat {self.socket}.pid)")
+        self.process.wait(LIMIT_S, check=False)
+
+    def kill(self):
+        """As a crash would end it."""
+        self.signal("KILL")
+        self.killed = True
+
     def stop(self):
         if self.process.status is None:
-            self.guest.run(f"pkill -TERM -f {shlex.quote('tarnd -r ' + self.socket)}")
-            self.process.wait(LIMIT_S, check=False)
-        assert self.process.status == 0, f"tarnd ended with {self.process.status}:\n{self.process.output()}"
+            self.signal("TERM")
+        status = self.process.status
+        assert self.killed or status == 0, f"tarnd ended with {status}:\n{self.process.output()}"
