@@ -36,13 +36,17 @@ class Failed(Exception):
 class Nvme:
     """An NVMe controller with one namespace, on a file of the guest's folder."""
 
-    def __init__(self, serial, block_size=512, hotplug=False, errors=(), size=SIZE, path=None):
+    def __init__(self, serial, block_size=512, hotplug=False, errors=(), size=SIZE, path=None, logged=False):
         self.serial = serial
         self.block_size = block_size
         self.hotplug = hotplug
         self.errors = errors  # of blkdebug: see medium_error() and nth_write_error()
         self.size = size
         self.path = path
+        self.logged = logged  # every write and flush goes to log_path() too: see writelog.py
+
+    def log_path(self):
+        return f"{self.path}.log"
 
     def node(self):
         file = {"driver": "file", "filename": self.path, "discard": "unmap"}
@@ -51,6 +55,9 @@ class Nvme:
             for error in self.errors:
                 for kind, rules in error.items():
                     file[kind] = file.get(kind, []) + rules
+        if self.logged:
+            log = {"driver": "file", "filename": self.log_path(), "cache": {"no-flush": True}}
+            file = {"driver": "blklogwrites", "file": file, "log": log}
         return {"driver": "raw", "node-name": f"node-{self.serial}", "discard": "unmap", "file": file}
 
     def device(self, bus=None):
@@ -65,10 +72,19 @@ def medium_error(operation, sector=None):
     return {"inject-error": [{**rule, "sector": sector} if sector is not None else rule]}
 
 
-def nth_write_error(count):
-    """blkdebug: one write fails, after count - 1 that do not."""
-    steps = [{"event": "write_aio", "state": state, "new_state": state + 1} for state in range(1, count)]
-    return {"set-state": steps, "inject-error": [{"event": "write_aio", "state": count, "errno": 5, "once": True}]}
+def nth_error(event, *numbers):
+    """blkdebug: of the I/Os with such an event those of these numbers fail, from 1 on."""
+    steps = [{"event": event, "state": state, "new_state": state + 1} for state in range(1, max(numbers) + 1)]
+    return {"set-state": steps, "inject-error": [{"event": event, "state": number, "errno": 5, "once": True}
+                                                 for number in numbers]}
+
+
+def nth_write_error(*numbers):
+    return nth_error("write_aio", *numbers)
+
+
+def nth_flush_error(*numbers):
+    return nth_error("flush_to_disk", *numbers)
 
 
 class Command:
@@ -145,6 +161,9 @@ class Guest:
                 drive.path = self.path(f"{drive.serial}.img")
             with open(drive.path, "ab") as file:
                 file.truncate(max(drive.size, os.path.getsize(drive.path)))
+            if drive.logged:
+                with open(drive.log_path(), "wb"):
+                    pass
         for attempt in range(BOOT_ATTEMPTS):  # the last one returns or raises
             try:
                 self.boot_once()
