@@ -177,11 +177,13 @@ tsc_calibrate(void)
 void
 env_clock_init(void)
 {
-	if (env_clock.real_source == CLOCK_SOURCE_TSC || !tsc_trusted() || !tsc_calibrate())
+	/* A simulation, which begins with the fake clock, has no use for ten milliseconds of that.
+	 */
+	if (atomic_load(&env_clock.source) != CLOCK_SOURCE_KERNEL || !tsc_trusted() ||
+	    !tsc_calibrate())
 		return;
 	env_clock.real_source = CLOCK_SOURCE_TSC;
-	if (atomic_load(&env_clock.source) == CLOCK_SOURCE_KERNEL)
-		atomic_store(&env_clock.source, CLOCK_SOURCE_TSC);
+	atomic_store(&env_clock.source, CLOCK_SOURCE_TSC);
 }
 
 uint64_t

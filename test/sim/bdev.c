@@ -34,7 +34,7 @@ sim_open(struct tarn_bdev *bdev, const void *opts, struct tarn_bdev_limits *limi
 	const struct sim_bdev_opts *sim = opts;
 
 	(void)bdev;
-	if (sim->device == NULL)
+	if (sim->device == NULL || sim->event == NULL)
 		return tarn_reason_set(reason, -EINVAL, "no device");
 	limits->size_bytes = sim->device->size_bytes;
 	limits->block_size = DEVICE_SECTOR;
@@ -49,13 +49,6 @@ sim_open(struct tarn_bdev *bdev, const void *opts, struct tarn_bdev_limits *limi
 }
 
 static void
-event(const struct sim_bdev_opts *opts)
-{
-	if (opts->event != NULL)
-		opts->event(opts->event_arg);
-}
-
-static void
 sim_submit(struct tarn_channel *channel, struct tarn_io *io)
 {
 	const struct sim_bdev_opts *opts = opts_of(io);
@@ -64,7 +57,7 @@ sim_submit(struct tarn_channel *channel, struct tarn_io *io)
 	uint64_t us = rng_range(rng, opts->latency_min_us, opts->latency_max_us);
 
 	(void)channel;
-	event(opts);
+	opts->event(io);
 	if (rng_chance(rng, 10))
 		us *= 10;
 	sim->due_ns = tarn_now_ns() + us * 1000 + rng_below(rng, 1000);
@@ -160,7 +153,7 @@ sim_poll(struct tarn_group *group)
 	while ((io = first_due()) != NULL && ((struct sim_io *)tarn_io_ctx(io))->due_ns <= now_ns) {
 		int status;
 
-		event(opts_of(io));
+		opts_of(io)->event(io);
 		TAILQ_REMOVE(&queue, io, link);
 		inflight_count--;
 		status = carry_out(io);

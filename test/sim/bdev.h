@@ -8,16 +8,15 @@
  * on the fake clock, in an order by chance; a write reaches the medium when it completes. One
  * reactor, one device at a time.
  */
+struct tarn_io;
+
 struct sim_bdev_opts {
 	struct tarn_bdev_common_opts common;
 	struct device *device;
 	uint32_t latency_min_us,
 	    latency_max_us; /* of most; one in a hundred takes ten times as long */
-	/**
-	 * Called before each I/O is taken and before each completes; may be NULL, may not return.
-	 */
-	void (*event)(void *arg);
-	void *event_arg;
+	/** Called before each I/O is taken and before each completes; may not return. */
+	void (*event)(const struct tarn_io *io);
 };
 
 /** When the next I/O completes, on the fake clock; UINT64_MAX: none is on its way. */

@@ -23,7 +23,10 @@ content_fill(uint32_t content, uint64_t offset, void *buf, uint64_t bytes)
 		uint64_t in_word = offset % 8;
 		uint64_t length = tarn_min_u64(8 - in_word, bytes);
 
-		memcpy(to, (const uint8_t *)&word + in_word, length);
+		if (length == sizeof(word))
+			memcpy(to, &word, sizeof(word)); /* the compiler's own, and fast */
+		else
+			memcpy(to, (const uint8_t *)&word + in_word, length);
 		to += length;
 		offset += length;
 		bytes -= length;
@@ -40,8 +43,15 @@ content_is(uint32_t content, uint64_t offset, const void *buf, uint64_t bytes)
 		uint64_t in_word = offset % 8;
 		uint64_t length = tarn_min_u64(8 - in_word, bytes);
 
-		if (memcmp(from, (const uint8_t *)&word + in_word, length) != 0)
+		if (length == sizeof(word)) {
+			uint64_t got;
+
+			memcpy(&got, from, sizeof(got));
+			if (got != word)
+				return false;
+		} else if (memcmp(from, (const uint8_t *)&word + in_word, length) != 0) {
 			return false;
+		}
 		from += length;
 		offset += length;
 		bytes -= length;

@@ -2,9 +2,11 @@
 /*
  * The medium. Invariants:
  *
- *	generation 0           stable holds what image holds
- *	generation g           image holds write g; stable what was durable before
+ *	generation 0           what image holds is durable
+ *	generation g           image holds write g; kept what was durable before
  *	generation g | LOST    the same, and no flush will change that: one failed, and let go of it
+ *
+ * volatile_map has each block of which a sector has a generation, and perhaps others.
  */
 #include "device.h"
 
@@ -34,20 +36,53 @@ device_reset(struct device *device)
 		if (!device->touched[block])
 			continue;
 		memset(device->image + block * DEVICE_BLOCK, 0, DEVICE_BLOCK);
-		memset(device->stable + block * DEVICE_BLOCK, 0, DEVICE_BLOCK);
 		memset(&device->generation[block * SECTORS_PER_BLOCK], 0,
 		       SECTORS_PER_BLOCK * sizeof(device->generation[0]));
 		device->durable_at[block] = 0;
 		device->touched[block] = false;
 	}
+	memset(device->volatile_map, 0, sizeof(device->volatile_map));
+	device->kept_free_count = device->kept_count = 0;
 	memset(device, 0, offsetof(struct device, generation));
+}
+
+/* fn for each sector that is not durable, in order of place. */
+static void
+each_volatile(struct device *device, void (*fn)(struct device *device, uint64_t sector, void *arg),
+	      void *arg)
+{
+	for (uint32_t word = 0; word < tarn_array_count(device->volatile_map); word++) {
+		for (uint64_t left = device->volatile_map[word]; left != 0; left &= left - 1) {
+			uint64_t bit = (uint64_t)__builtin_ctzll(left);
+			uint64_t first = (word * UINT64_C(64) + bit) * SECTORS_PER_BLOCK;
+			uint32_t still = 0;
+
+			for (uint64_t i = first; i < first + SECTORS_PER_BLOCK; i++) {
+				if (device->generation[i] != 0)
+					fn(device, i, arg);
+				still |= device->generation[i];
+			}
+			if (still == 0)
+				device->volatile_map[word] &= ~(UINT64_C(1) << bit);
+		}
+	}
+}
+
+/* A sector is to be written to that is durable: keep what survives. */
+static void
+keep(struct device *device, uint64_t sector)
+{
+	uint32_t at = device->kept_free_count != 0 ? device->kept_free[--device->kept_free_count]
+						   : device->kept_count++;
+
+	device->kept_at[sector] = at;
+	memcpy(device->kept[at], device->image + sector * DEVICE_SECTOR, DEVICE_SECTOR);
 }
 
 static void
 make_durable(struct device *device, uint64_t sector)
 {
-	memcpy(device->stable + sector * DEVICE_SECTOR, device->image + sector * DEVICE_SECTOR,
-	       DEVICE_SECTOR);
+	device->kept_free[device->kept_free_count++] = device->kept_at[sector];
 	device->generation[sector] = 0;
 	device->durable_at[sector / SECTORS_PER_BLOCK] = (uint32_t)device->flush_count;
 }
@@ -56,11 +91,15 @@ static void
 put_sector(struct device *device, uint64_t sector, const uint8_t *data)
 {
 	uint32_t before = device->generation[sector];
+	uint64_t block = sector / SECTORS_PER_BLOCK;
 
 	/* A flush under way has promised what is there now. */
 	if (before != 0 && (before & LOST) == 0 && before <= device->flushing)
 		make_durable(device, sector);
-	device->touched[sector / SECTORS_PER_BLOCK] = true;
+	if (device->generation[sector] == 0)
+		keep(device, sector);
+	device->touched[block] = true;
+	device->volatile_map[block / 64] |= UINT64_C(1) << (block % 64);
 	memcpy(device->image + sector * DEVICE_SECTOR, data, DEVICE_SECTOR);
 	device->generation[sector] = (uint32_t)device->write_count;
 }
@@ -173,47 +212,66 @@ flush_over(struct device *device)
 		device->flushing = 0;
 }
 
+/* What a flush does to the sectors. */
+struct flush {
+	uint64_t covers;
+	bool any;
+};
+
+static bool
+is_covered(const struct device *device, uint64_t sector, const struct flush *flush)
+{
+	uint32_t generation = device->generation[sector];
+
+	return (generation & LOST) == 0 && generation <= flush->covers;
+}
+
+static void
+flush_sector(struct device *device, uint64_t sector, void *arg)
+{
+	struct flush *flush = arg;
+
+	if (!is_covered(device, sector, flush))
+		return;
+	make_durable(device, sector);
+	flush->any = true;
+}
+
 void
 device_flush_end(struct device *device, uint64_t covers)
 {
-	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
-	bool any = false;
+	struct flush flush = { .covers = covers };
 
 	device->flush_count++;
-	for (uint64_t sector = 0; sector < sectors; sector++) {
-		uint32_t generation = device->generation[sector];
-
-		if (generation == 0 || (generation & LOST) != 0 || generation > covers)
-			continue;
-		make_durable(device, sector);
-		any = true;
-	}
-	if (!any)
+	each_volatile(device, flush_sector, &flush);
+	if (!flush.any)
 		device->flush_count--;
 	flush_over(device);
+}
+
+static void
+fail_sector(struct device *device, uint64_t sector, void *arg)
+{
+	if (!is_covered(device, sector, arg))
+		return;
+	switch (rng_below(&device->rng, 3)) {
+	case 0:
+		make_durable(device, sector);
+		break;
+	case 1:
+		device->generation[sector] |= LOST;
+		break;
+	default:
+		break;
+	}
 }
 
 void
 device_flush_fail(struct device *device, uint64_t covers)
 {
-	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
+	struct flush flush = { .covers = covers };
 
-	for (uint64_t sector = 0; sector < sectors; sector++) {
-		uint32_t generation = device->generation[sector];
-
-		if (generation == 0 || (generation & LOST) != 0 || generation > covers)
-			continue;
-		switch (rng_below(&device->rng, 3)) {
-		case 0:
-			make_durable(device, sector);
-			break;
-		case 1:
-			device->generation[sector] = generation | LOST;
-			break;
-		default:
-			break;
-		}
-	}
+	each_volatile(device, fail_sector, &flush);
 	flush_over(device);
 }
 
@@ -242,42 +300,38 @@ is_lost(struct device *device, enum loss loss, uint32_t generation, uint64_t piv
 	}
 }
 
-/* The number of some write of which a sector is not durable; 0: there is none. */
-static uint64_t
-some_write(struct device *device)
+struct power {
+	enum loss loss;
+	uint64_t pivot, seen; /* some write of which a sector is not durable; of how many sectors */
+};
+
+static void
+choose_pivot(struct device *device, uint64_t sector, void *arg)
 {
-	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
-	uint64_t found = 0, seen = 0;
+	struct power *power = arg;
 
-	for (uint64_t sector = 0; sector < sectors; sector++) {
-		uint32_t generation = device->generation[sector] & ~LOST;
+	if (rng_below(&device->rng, ++power->seen) == 0)
+		power->pivot = device->generation[sector] & ~LOST;
+}
 
-		if (generation != 0 && rng_below(&device->rng, ++seen) == 0)
-			found = generation;
-	}
-	return found;
+static void
+lose_sector(struct device *device, uint64_t sector, void *arg)
+{
+	const struct power *power = arg;
+	uint64_t at = sector * DEVICE_SECTOR;
+
+	if (is_lost(device, power->loss, device->generation[sector], power->pivot))
+		memcpy(device->image + at, device->kept[device->kept_at[sector]], DEVICE_SECTOR);
+	make_durable(device, sector);
 }
 
 void
 device_power_loss(struct device *device)
 {
-	enum loss loss = (enum loss)rng_below(&device->rng, LOSS_COUNT);
-	uint64_t sectors = device->size_bytes / DEVICE_SECTOR;
-	uint64_t pivot = some_write(device);
+	struct power power = { .loss = (enum loss)rng_below(&device->rng, LOSS_COUNT) };
 
-	for (uint64_t sector = 0; sector < sectors; sector++) {
-		uint32_t generation = device->generation[sector];
-		uint64_t at = sector * DEVICE_SECTOR;
-
-		if (generation == 0)
-			continue;
-		if (is_lost(device, loss, generation, pivot))
-			memcpy(device->image + at, device->stable + at, DEVICE_SECTOR);
-		else
-			memcpy(device->stable + at, device->image + at, DEVICE_SECTOR);
-		device->generation[sector] = 0;
-		device->durable_at[sector / SECTORS_PER_BLOCK] = (uint32_t)device->flush_count;
-	}
+	each_volatile(device, choose_pivot, &power);
+	each_volatile(device, lose_sector, &power);
 	device->flushing = 0;
 	device->flushing_count = 0;
 }
@@ -300,6 +354,5 @@ device_corrupt(struct device *device, uint64_t from_bytes, uint64_t to_bytes, ui
 	at = found * DEVICE_BLOCK + rng_below(&device->rng, DEVICE_BLOCK);
 	bit = (uint8_t)(1u << rng_below(&device->rng, 8));
 	device->image[at] ^= bit;
-	device->stable[at] ^= bit;
 	return at / DEVICE_SECTOR * DEVICE_SECTOR;
 }

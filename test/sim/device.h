@@ -38,8 +38,13 @@ struct device {
 	uint32_t generation[DEVICE_SECTORS_MAX]; /* write that is not durable yet; 0: all are */
 	uint32_t durable_at[DEVICE_BLOCKS_MAX];	 /* flush_count when this block became durable */
 	bool touched[DEVICE_BLOCKS_MAX];
-	uint8_t image[DEVICE_BYTES_MAX];  /* what reads see */
-	uint8_t stable[DEVICE_BYTES_MAX]; /* what survives */
+	uint64_t
+	    volatile_map[DEVICE_BLOCKS_MAX / 64]; /* blocks with sectors that are not durable */
+	uint8_t image[DEVICE_BYTES_MAX];	  /* what reads see */
+	/* What survives of sectors that are not durable: the place of each, and those places. */
+	uint32_t kept_at[DEVICE_SECTORS_MAX];
+	uint32_t kept_free[DEVICE_SECTORS_MAX], kept_free_count, kept_count;
+	uint8_t kept[DEVICE_SECTORS_MAX][DEVICE_SECTOR];
 };
 
 /** Blank again, whatever it was; counters, faults and size are 0. */

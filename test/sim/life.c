@@ -12,6 +12,7 @@
 #include "bdev.h"
 #include "sim.h"
 #include "tarn/bdev.h"
+#include "tarn/bdev_driver.h"
 #include "tarn/env.h"
 #include "tarn/reactor.h"
 #include "tarn/util.h"
@@ -60,6 +61,15 @@ sim_say(const char *format, ...)
 	va_end(args);
 	printf("\n");
 	fflush(stdout);
+}
+
+void
+sim_counts_add(struct sim_counts *total, const struct sim_counts *counts)
+{
+	total->lives += counts->lives;
+	total->crashes += counts->crashes;
+	total->steps += counts->steps;
+	total->ios += counts->ios;
 }
 
 /* --- Time --- */
@@ -143,6 +153,7 @@ sim_crash(void)
 {
 	bool power = sim->life_plan.ending == ENDING_POWER;
 
+	sim_say("trace %016llx", (unsigned long long)sim->trace[sim->life]);
 	sim_say("crash: %s", power ? "power loss" : "the process dies");
 	sim_bdev_tear();
 	if (power)
@@ -162,10 +173,20 @@ sim_arm(enum crash_phase phase)
 }
 
 static void
-io_event(void *arg)
+trace(uint64_t word)
 {
-	(void)arg;
-	sim->io_total++;
+	uint64_t mixed = (sim->trace[sim->life] ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+
+	sim->trace[sim->life] = mixed ^ (mixed >> 29);
+}
+
+static void
+io_event(const struct tarn_io *io)
+{
+	sim->counts.ios++;
+	trace(sim->now_ns);
+	trace(io->offset_bytes << 8 | io->op);
+	trace(io->length_bytes);
 	if (sim->crash_countdown != 0 && --sim->crash_countdown == 0)
 		sim_crash();
 }
@@ -193,9 +214,9 @@ make_world(void)
 	};
 	struct tarn_reason reason;
 
+	tarn_fake_clock_start(sim->now_ns);
 	if (tarn_env_init(&env_opts) != 0)
 		sim_fail("tarn_env_init failed");
-	tarn_fake_clock_start(sim->now_ns);
 	CPU_ZERO(&reactor_opts.cpus);
 	CPU_SET(0, &reactor_opts.cpus);
 	if (tarn_reactors_init(&reactor_opts) != 0)
@@ -382,7 +403,7 @@ work(void)
 	sim_arm(CRASH_WORK);
 	for (uint32_t i = 0; i < sim->life_plan.step_count; i++) {
 		sim->step++;
-		sim->step_total++;
+		sim->counts.steps++;
 		act(choose());
 		if (rng_chance(&sim->rng, 700))
 			sim_turn(rng_below(&sim->rng, sim->plan.gap_us_max * UINT64_C(1000)));

@@ -18,6 +18,14 @@ enum life_status {
 	LIFE_FAILED = 11,
 };
 
+#define SIM_FAILURE_BYTES 6000
+#define SIM_LIVES_MAX 12
+
+/* What a seed, or many of them, amounted to. */
+struct sim_counts {
+	uint64_t lives, crashes, steps, ios;
+};
+
 struct sim_volume {
 	bool made;   /* durably */
 	bool unsure; /* a call about it was under way */
@@ -28,6 +36,7 @@ struct sim_volume {
 struct sim {
 	uint64_t seed;
 	bool verbose;
+	const char *image; /* file for what the life that runs here finds; NULL: none */
 	struct plan plan;
 	struct life_plan life_plan;
 	struct rng rng; /* of actions */
@@ -46,10 +55,11 @@ struct sim {
 	uint32_t volume_id_max;
 	struct model model;
 	uint32_t next_content;
-	uint32_t crash_countdown; /* I/O events; 0: not armed */
-	/* Totals over all seeds, for the report. */
-	uint64_t step_total, life_total, crash_total, io_total;
-	char failure[2048];
+	uint32_t crash_countdown;      /* I/O events; 0: not armed */
+	uint64_t trace[SIM_LIVES_MAX]; /* of each one's I/O: the same number, the same history */
+	struct sim_counts counts;
+	int life_stderr; /* where a life's goes, for its failure; -1: nowhere */
+	char failure[SIM_FAILURE_BYTES];
 };
 
 /* --- life.c --- */
@@ -57,6 +67,8 @@ struct sim {
 extern struct sim *sim; /* the one of this process */
 extern struct tarn_cache *sim_cache;
 
+/** Add to a total. */
+void sim_counts_add(struct sim_counts *total, const struct sim_counts *counts);
 /** Run one life, in this process. \return how it ended; a crash does not return. */
 enum life_status life_run(struct sim *of);
 /** The simulation has found something wrong: say what, and end. */
