@@ -2,6 +2,7 @@
 """A guest: QEMU with NVMe drives, whose / is this machine's, read-only with a tmpfs over it, so that
 what was built here runs there from the same path. Commands run in it as often as wanted."""
 import base64
+import contextlib
 import json
 import os
 import select
@@ -21,8 +22,11 @@ ACCELERATOR = os.environ.get("TARN_LAB_ACCEL", "tcg,thread=multi")
 BOOT_LIMIT_S = 60
 BOOT_ATTEMPTS = 3  # QEMU without KVM sometimes races with a booting kernel on its patched code
 COMMAND_LIMIT_S = 120
+PLUG_LIMIT_S = 30
 SIZE = 40 << 20  # of a drive: what the lists of tests of drivers ask for
 GUEST_TMP = "/dev/shm"
+# What is started for a guest ends with this process, however that ends.
+LINKED = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
 class GuestError(Exception):
@@ -148,7 +152,6 @@ class Guest:
         self.agent = self.monitor = None
         self.heard = b""
         self.release = ""
-        self.booted = False
 
     # --- Starting and ending ---
 
@@ -167,7 +170,6 @@ class Guest:
         for attempt in range(BOOT_ATTEMPTS):  # the last one returns or raises
             try:
                 self.boot_once()
-                self.booted = True
                 return self
             except GuestError:
                 self.end_processes()
@@ -178,18 +180,10 @@ class Guest:
         with open(self.path(f"{name}.log"), "wb") as log, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(self.path(f"{name}.sock"))
             listener.listen(1)
-            command = [os.path.join(self.programs, "virtiofsd"), f"--fd={listener.fileno()}", "-o", f"source={source}",
-                       "-o", f"cache={cache}", "-o", "sandbox=chroot", "--thread-pool-size=0"]
+            command = [*LINKED, os.path.join(self.programs, "virtiofsd"), f"--fd={listener.fileno()}",
+                       "-o", f"source={source}", "-o", f"cache={cache}", "-o", "sandbox=chroot", "--thread-pool-size=0"]
             self.shares.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 pass_fds=[listener.fileno()]))
-
-    def wait_for(self, condition, process, log):
-        deadline = time.monotonic() + BOOT_LIMIT_S
-        while not condition():
-            if process.poll() is not None or time.monotonic() > deadline:
-                with open(self.path(log), encoding="utf-8", errors="replace") as file:
-                    raise GuestError(f"the guest does not start:\n{file.read()[-3000:]}")
-            time.sleep(0.01)
 
     def command_line(self):
         channel = "socket,id={0},path={1}/{0},server=on,wait=off"
@@ -199,8 +193,8 @@ class Guest:
                   f"nvme.poll_queues={self.poll_queues} lab.agent={HERE}/agent.sh "
                   f"lab.modules={self.kernel}/lib/modules/{self.release} {'lab.shell ' if self.shell else ''}"
                   f"{self.arguments}")
-        line = [os.path.join(self.programs, "qemu-system-x86_64"), "-accel", ACCELERATOR,
-                "-cpu", "max", "-machine", "q35", "-smp", "1", "-m", str(self.memory_mb), "-nodefaults",
+        line = [*LINKED, os.path.join(self.programs, "qemu-system-x86_64"), "-accel", ACCELERATOR, "-cpu", "max",
+                "-machine", "q35", "-smp", "1", "-m", str(self.memory_mb), "-nodefaults",
                 "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{self.path('console.log')}",
                 "-kernel", f"{self.kernel}/kernel", "-initrd", f"{self.kernel}/initrd", "-append", append,
                 "-object", f"memory-backend-memfd,id=mem,size={self.memory_mb}M,share=on",
@@ -232,26 +226,29 @@ class Guest:
         with open(self.path("qemu.log"), "wb") as log:
             self.process = subprocess.Popen(self.command_line(), stdin=None if self.shell else subprocess.DEVNULL,
                                             stdout=None if self.shell else log, stderr=log)
-        self.wait_for(lambda: os.path.exists(self.path("agent")) and os.path.exists(self.path("qmp")),
-                      self.process, "qemu.log")
-        try:
-            self.agent = self.connect("agent")
-            self.monitor = self.connect("qmp")
-            self.monitor_buffer = b""
-            self.monitor_answer()
-            self.ask("qmp_capabilities")
-        except OSError:  # QEMU ended meanwhile
-            self.process.wait(timeout=10)
-            self.wait_for(lambda: False, self.process, "qemu.log")
+        self.agent = self.connect("agent")
+        self.monitor = self.connect("qmp")
+        self.monitor_buffer = b""
+        self.monitor_answer()
+        self.ask("qmp_capabilities")
         ready = Command(self, 0, "the guest's start")
         self.commands = {0: ready}
         self.heard = b""
         ready.wait(BOOT_LIMIT_S)
 
     def connect(self, name):
+        """To a socket of QEMU's, which may be about to make it."""
+        deadline = time.monotonic() + BOOT_LIMIT_S
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.connect(self.path(name))
-        return connection
+        while True:
+            try:
+                connection.connect(self.path(name))
+                return connection
+            except OSError as error:
+                if not self.alive() or time.monotonic() > deadline:
+                    with open(self.path("qemu.log"), encoding="utf-8", errors="replace") as file:
+                        raise GuestError(f"QEMU does not start ({error}):\n{file.read()[-3000:]}") from None
+            time.sleep(0.01)
 
     def end_processes(self):
         for process in [self.process, *self.shares]:
@@ -264,11 +261,15 @@ class Guest:
         """At once, as if the plug were pulled; what the guest had written to its drives is there."""
         self.end_processes()
 
-    def close(self):
+    def end(self):
+        """Its folder stays, for save()."""
         self.end_processes()
         for connection in (self.agent, self.monitor):
             if connection is not None:
                 connection.close()
+
+    def close(self):
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def alive(self):
@@ -316,7 +317,10 @@ class Guest:
     def monitor_answer(self):
         while True:
             while b"\n" not in self.monitor_buffer:
-                data = self.monitor.recv(65536)
+                try:
+                    data = self.monitor.recv(65536)
+                except ConnectionResetError:
+                    data = b""
                 if not data:
                     raise GuestError("QEMU's monitor has closed")
                 self.monitor_buffer += data
@@ -327,7 +331,8 @@ class Guest:
 
     def ask(self, command, **arguments):
         """A command of QEMU's monitor (QMP)."""
-        self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        with contextlib.suppress(BrokenPipeError):  # the answer will tell
+            self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
         answer = self.monitor_answer()
         if "error" in answer:
             raise GuestError(f"{command}: {answer['error']['desc']}")
@@ -337,7 +342,16 @@ class Guest:
         self.ask("device_del", id=drive.serial)
 
     def plug(self, drive):
-        self.ask("device_add", **drive.device(drive.bus))
+        """Once QEMU, too, has let go of it: until then it refuses the name, and then what the drive is on."""
+        deadline = time.monotonic() + PLUG_LIMIT_S
+        while True:
+            try:
+                self.ask("device_add", **drive.device(drive.bus))
+                return
+            except GuestError:
+                if not self.alive() or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     # --- What it left ---
 
@@ -364,7 +378,7 @@ class Guest:
 
 
 def end_with_me():
-    """A signal that ends this program ends its guests too: as an exception, so that they are closed."""
-    def leave(number, frame):
-        raise SystemExit(128 + number)
-    signal.signal(signal.SIGTERM, leave)
+    """A signal that ends this program does it by the exception of SIGINT, so that guests are closed. (pytest takes
+    any other one for a failure of the test, and goes on.)"""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
