@@ -13,6 +13,7 @@ from tarnd import Daemon
 KEPT = os.path.join(TOP, "build", "lab")
 TIERS = ["check", "lab", "long"]  # `make check`, `make lab`, `make lab-long`: each runs the ones before it, too
 TIER = os.environ.get("TARN_LAB_TIER", "check")
+ended = []  # guests whose folders are still there: what fails while their fixtures end is yet to be reported
 
 
 def pytest_configure(config):
@@ -31,13 +32,17 @@ def pytest_collection_modifyitems(config, items):
     items[:] = kept
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
-    guests = [guest for guest in getattr(item.getparent(pytest.Module), "guests", []) if guest.booted]
-    if not report.failed or not guests:
-        return
+def close_ended():
+    while ended:
+        ended.pop().close()
+
+
+def pytest_unconfigure(config):
+    close_ended()
+
+
+def keep(item, report, guests):
+    """Copy what the guests left, and name the place in the report."""
     folder = os.path.join(KEPT, re.sub(r"[^\w.-]+", "-", item.nodeid.split("::", 1)[1]))
     shutil.rmtree(folder, ignore_errors=True)
     for index, guest in enumerate(guests):
@@ -50,6 +55,17 @@ def pytest_runtest_makereport(item, call):
     first = crash.message.splitlines()[0] if crash else "failed"
     where = f"console, logs{' and seed' if seed is not None else ''} are in {os.path.relpath(folder, TOP)}"
     report.longrepr = f"{first} ({where})\n{report.longreprtext}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    guests = getattr(item.getparent(pytest.Module), "guests", [])
+    if report.failed and guests:
+        keep(item, report, guests)
+    if call.when == "teardown":
+        close_ended()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +83,8 @@ def boot(request):
 
     yield boot_one
     for guest in request.node.guests:
-        guest.close()
+        guest.end()
+    ended.extend(request.node.guests)
 
 
 @pytest.fixture

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lab itself: status and output come back, hangs and power failures end, failures leave their traces."""
+import contextlib
+import glob
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import machine
 import pytest
@@ -56,12 +61,66 @@ def test_a_power_failure_ends_it_at_once(boot):
         command.wait()
 
 
+BOOTED = """
+import os, signal
+import machine, pytest
+
+@pytest.fixture(scope="module")
+def guest(boot):
+    yield boot()
+    {at_end}
+
+def test_it(guest, seed):
+    {in_test}
+"""
+
+
+def run_tests(folder, **what):
+    """pytest on a file of one test."""
+    path = os.path.join(folder, "test_it.py")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(BOOTED.format(**what))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", path]
+    return subprocess.run(command, env=dict(os.environ, TMPDIR=folder, PYTHONPATH=machine.HERE, TARN_LAB_SEED="7"),
+                          capture_output=True, text=True, timeout=150, check=False)
+
+
+@pytest.fixture
+def folder(guest):  # skipped where there is no lab
+    with tempfile.TemporaryDirectory(prefix="tarn-lab-") as name:  # short: sockets come into it
+        yield name
+
+
+@pytest.mark.tier("lab")
+def test_failures_of_a_test_and_of_its_end_name_the_folder_of_what_is_left(folder):
+    ended = run_tests(folder, in_test="assert guest.run('echo seen') == ''", at_end="raise AssertionError('bad end')")
+    assert ended.returncode == 1 and ended.stdout.count("AssertionError: bad end (console") == 1, ended
+    places = re.findall(r"\(console, logs and seed are in (.*)\)", ended.stdout)
+    assert len(places) == 2 and len(set(places)) == 1, ended
+    kept = os.path.join(TOP, places[0])
+    with open(os.path.join(kept, "seed"), encoding="utf-8") as file:
+        assert file.read() == "7\n"
+    with open(os.path.join(kept, "commands", "1.out"), encoding="utf-8") as file:
+        assert file.read() == "seen\n"
+    assert os.path.exists(os.path.join(kept, "console.log"))
+    shutil.rmtree(kept)
+
+
+@pytest.mark.tier("lab")
+def test_an_end_by_a_signal_leaves_nothing_behind(folder):
+    ended = run_tests(folder, in_test="os.kill(os.getpid(), signal.SIGTERM)", at_end="pass")
+    assert ended.returncode == 2 and "KeyboardInterrupt" in ended.stdout, ended
+    assert os.listdir(folder) == ["test_it.py"]
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            assert folder.encode() not in file.read(), path
+
+
 def run_guest(*arguments):
     return subprocess.run([sys.executable, GUEST, *arguments], capture_output=True, text=True, timeout=150, check=False)
 
 
-def test_the_program_ends_with_the_commands_status_and_keeps_what_it_is_told_to(boot, tmp_path):
-    boot()  # skipped where there is no lab
+def test_the_program_ends_with_the_commands_status_and_keeps_what_it_is_told_to(guest, tmp_path):
     kept = tmp_path / "kept"
     ended = run_guest("--keep", str(kept), "--", "sh", "-c", "ls /dev/nvme0n1; echo kept >/lab/file; exit 7")
     assert (ended.returncode, ended.stdout) == (7, "/dev/nvme0n1\n"), ended
