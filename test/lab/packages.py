@@ -53,7 +53,8 @@ class Apt:
         for name, value in (("Dir::Etc::sourcelist", "/dev/null"), ("Dir::Etc::sourceparts", f"{folder}/sources"),
                             ("Dir::State::lists", f"{folder}/lists"), ("Dir::Cache", folder),
                             ("Dir::Cache::archives", f"{folder}/archives"), ("APT::Sandbox::User", ""),
-                            ("Debug::NoLocking", "1"), ("Acquire::Retries", "2")):
+                            ("Debug::NoLocking", "1"), ("Acquire::Retries", "1"),
+                            ("Acquire::http::Timeout", "15"), ("Acquire::https::Timeout", "15")):
             self.options += ["-o", f"{name}={value}"]
 
     def update(self):
@@ -93,10 +94,15 @@ class Apt:
         return [line.split()[1] for line in shown.splitlines() if line.strip().startswith("Depends: linux-image-")]
 
 
+unavailable = {}  # what could not be made, and why: not tried again for each file of tests
+
+
 @contextlib.contextmanager
 def making(name, stamp):
     """A new folder that becomes CACHE/name when all went well; None where that is there already, of
     the same stamp."""
+    if name in unavailable:
+        raise unavailable[name]
     path = os.path.join(CACHE, name)
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, f".{name}.lock"), "w", encoding="utf-8") as lock:
@@ -116,6 +122,9 @@ def making(name, stamp):
             with open(os.path.join(new, "stamp"), "w", encoding="utf-8") as file:
                 file.write(stamp)
             os.rename(new, path)
+        except Unavailable as error:
+            unavailable[name] = error
+            raise
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
