@@ -108,16 +108,18 @@ void tarn_uring_mode_describe(const struct tarn_uring_mode *mode,
 			      const struct tarn_info_sink *sink);
 /**
  * Make a small ring of that kind for a moment, to try something on it. What is still in flight when
- * fn returns is cancelled, and may be written to until tarn_uring_try() returns.
+ * fn returns is not waited for, and a device cannot be told to stop: its memory must stay for good.
  * \return what fn did, or -errno: there is no such ring.
  */
 int tarn_uring_try(const struct tarn_uring_key *key, int (*fn)(struct io_uring *ring, void *arg),
 		   void *arg);
 /**
  * Within fn: send the one entry that was prepared and wait for its end, polling where the ring
- * polls. \return 0 with its result, -ETIME after 2 s without one, or what io_uring_enter(2) said.
+ * polls. \return 0 with its result, -ETIME after 2 s without one (it is still in flight), or what
+ * io_uring_enter(2) said.
  */
 int tarn_uring_try_one(struct io_uring *ring, int *ret_result);
+
 /* --- One ring --- */
 
 /* Of an I/O that found no place in the ring; the caller's memory, until it is unwaited. */

@@ -25,7 +25,7 @@ tarn_uring_try(const struct tarn_uring_key *key, int (*fn)(struct io_uring *ring
 	if (status != 0)
 		return status;
 	status = fn(&ring, arg);
-	io_uring_queue_exit(&ring); /* and with it what never came back */
+	io_uring_queue_exit(&ring);
 	return status;
 }
 
@@ -36,12 +36,13 @@ tarn_uring_try_one(struct io_uring *ring, int *ret_result)
 	struct io_uring_cqe *cqe = NULL;
 	int status = io_uring_submit_and_get_events(ring);
 
-	while (status >= 0 && io_uring_peek_cqe(ring, &cqe) != 0) {
+	/* A signal ends the call and not what was sent. */
+	while ((status >= 0 || status == -EINTR) && io_uring_peek_cqe(ring, &cqe) != 0) {
 		if (tarn_now_ns() - start_ns > TRY_TIMEOUT_NS)
 			return -ETIME;
 		status = io_uring_get_events(ring);
 	}
-	if (status < 0)
+	if (cqe == NULL)
 		return status;
 	*ret_result = cqe->res;
 	io_uring_cqe_seen(ring, cqe);

@@ -52,7 +52,8 @@ iopoll_try(void *arg, const struct tarn_uring_mode *mode, struct tarn_reason *re
 			   tarn_max_u64(ubdev->file.block_size, TARN_IOMEM_ALIGN)) != 0)
 		return tarn_reason_set(reason, -ENOMEM, "iopoll: no memory to try it");
 	status = tarn_uring_try(&key, polled_read, &read);
-	free(read.block);
+	if (status != -ETIME) /* else the device may still write to it */
+		free(read.block);
 	if (status != 0)
 		return tarn_reason_set(reason, status,
 				       "iopoll: a polled read of the device failed: %s",

@@ -65,7 +65,8 @@ trial_run(const struct tarn_uring_key *key, const struct nvme_device *device, bo
 	if (trial.block == NULL)
 		return -ENOMEM;
 	status = tarn_uring_try(key, trial_read, &trial);
-	tarn_iobuf_put(trial.block);
+	if (status != -ETIME) /* else the device may still write to it */
+		tarn_iobuf_put(trial.block);
 	return status;
 }
 
