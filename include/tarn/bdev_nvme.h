@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
+#include <stdbool.h>
+
 #include "tarn/reason.h"
 
 /*
@@ -22,3 +24,5 @@ struct tarn_nvme_nodes {
  */
 int tarn_nvme_nodes_find(const char *filename, struct tarn_nvme_nodes *ret_nodes,
 			 struct tarn_reason *reason);
+/** Whether two open nodes are of one namespace: a name may lead elsewhere by now. Any thread. */
+bool tarn_nvme_is_pair(int block_fd, int generic_fd);

@@ -125,3 +125,18 @@ tarn_nvme_nodes_find(const char *filename, struct tarn_nvme_nodes *ret_nodes,
 	*ret_nodes = nodes;
 	return 0;
 }
+
+bool
+tarn_nvme_is_pair(int block_fd, int generic_fd)
+{
+	unsigned int controllers[2], namespaces[2];
+	struct stat block, generic;
+
+	if (fstat(block_fd, &block) != 0 || fstat(generic_fd, &generic) != 0 ||
+	    !S_ISBLK(block.st_mode) || !S_ISCHR(generic.st_mode))
+		return false;
+	if (numbers_take("", &block, &controllers[0], &namespaces[0], NULL) != 0 ||
+	    numbers_take("", &generic, &controllers[1], &namespaces[1], NULL) != 0)
+		return false;
+	return controllers[0] == controllers[1] && namespaces[0] == namespaces[1];
+}

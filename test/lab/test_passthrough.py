@@ -26,7 +26,7 @@ def guest(boot):
                  machine.Nvme("medium", errors=[machine.medium_error("read", BAD_SECTOR)]),
                  machine.Nvme("noflush", errors=[machine.medium_error("flush")]),
                  machine.Nvme("once", errors=[machine.nth_write_error(5)]),
-                 machine.Nvme("metadata", block_size=4096)])
+                 machine.Nvme("formatted")])
 
 
 def generic(path):
@@ -115,10 +115,11 @@ def test_a_controller_reset_under_load_costs_no_io(start, guest, params):
         before = written(daemon)
         guest.run(f"echo 1 >/sys/class/nvme/{devices.controller(guest, 'good')}/reset_controller")
         until(lambda: written(daemon) > before + 100, "I/O after the reset")
-    daemon.call("lab_load_stop", name="load")
-    stats = daemon.call("lab_load_get", name="load")
+    stats = daemon.call("lab_load_stop", name="load")
     assert sum(stats["errors"].values()) == stats["wrong"] == 0, stats
     assert daemon.names() == ["disk"]
+    found = daemon.call("lab_load_check", name="load", bdev_name="disk")
+    assert found["lost"] == found["wrong"] == found["errors"] == 0, found
 
 
 @pytest.mark.parametrize("params", MODES, ids=str)
@@ -195,10 +196,32 @@ def test_the_probe_measures_every_driver_by_either_node(start, guest):
         assert {("uring_cmd", ""), ("uring_cmd", "iopoll"), ("uring", ""), ("aio", ""), ("sync", "")} <= works, report
 
 
+def format_to(guest, lba_format):
+    """Format the drive. QEMU's: 0 to 3 are 512 bytes with metadata of 0, 8, 16 and 64, 4 to 7 the same of 4096."""
+    path = devices.nvme(guest, "formatted")
+    guest.run(f"{FORMAT} {generic(path)} {lba_format}")
+    return path
+
+
+def test_blocks_of_another_size_are_another_device(start, guest):
+    """Seen by an I/O that now lies behind the end, or else by a rescan."""
+    daemon = start(guest)
+    create(daemon, format_to(guest, 0))
+    assert daemon.io("disk", "write", offset_bytes=32 << 20, fill=1)["status"] == 0
+    path = format_to(guest, 4)
+    assert daemon.io("disk", "write", offset_bytes=32 << 20, fill=1)["error"] == "EREMOTEIO"
+    until(lambda: daemon.names() == [], "the end of the bdev")
+    assert daemon.events("bdev_gone") == ["disk"]
+    create(daemon, path)
+    format_to(guest, 0)
+    assert "formatted anew, to blocks of 512 bytes" in daemon.refused("bdev_uring_cmd_rescan", name="disk")
+    until(lambda: daemon.names() == [], "the end of the bdev")
+    create(daemon, path)
+    assert daemon.io("disk", "write", offset_bytes=32 << 20, fill=1)["status"] == 0
+
+
 def test_a_format_with_metadata_is_refused(start, guest):
     daemon = start(guest)
-    path = devices.nvme(guest, "metadata")
-    # QEMU's formats: 0 to 3 are 512 bytes with metadata of 0, 8, 16 and 64, 4 to 7 the same of 4096.
-    guest.run(f"{FORMAT} {generic(path)} 5")
+    path = format_to(guest, 5)
     said = daemon.refused("bdev_uring_cmd_create", name="disk", filename=generic(path))
     assert "8 bytes of metadata" in said, said

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -93,9 +94,8 @@ faces_check(const struct tarn_bdev_file_opts *opts, const struct nvme_device *de
 	    struct tarn_reason *reason)
 {
 	uint64_t size_bytes = device->identity.size_blocks << device->identity.block_shift;
-	int nsid = ioctl(device->block.fd, NVME_IOCTL_ID);
 
-	if (nsid <= 0 || (uint32_t)nsid != device->target.nsid)
+	if (!tarn_nvme_is_pair(device->block.fd, device->fd))
 		return tarn_reason_set(reason, -ENODEV, "%s: %s and %s are not one namespace",
 				       opts->filename, device->nodes.generic, device->nodes.block);
 	if (size_bytes != device->block.size_bytes ||
@@ -206,26 +206,50 @@ nvme_device_limits(const struct nvme_device *device, struct tarn_bdev_limits *li
 int
 nvme_device_rescan(struct tarn_bdev *bdev, struct nvme_device *device, struct tarn_reason *reason)
 {
+	const char *name = tarn_bdev_name(bdev);
 	struct nvme_identity now;
 	uint64_t size_bytes;
-	int status =
-	    nvme_identity_get(tarn_bdev_name(bdev), device->fd, device->target.nsid, &now, reason);
+	int status = nvme_identity_get(name, device->fd, device->target.nsid, &now, reason);
 
+	if (status == -EINVAL)
+		tarn_bdev_notify_gone(bdev); /* what it is by now cannot be used */
 	if (status != 0)
 		return status;
-	size_bytes = now.size_blocks << now.block_shift;
-	if (now.block_shift != device->target.block_shift ||
-	    size_bytes % device->block.block_size != 0)
+	if (now.block_shift != device->target.block_shift) {
+		tarn_bdev_notify_gone(bdev);
 		return tarn_reason_set(reason, -EINVAL,
 				       "%s: the namespace was formatted anew, to blocks of %u "
-				       "bytes: delete the bdev and create it again",
-				       tarn_bdev_name(bdev), 1u << now.block_shift);
+				       "bytes, and the bdev is gone: create it again",
+				       name, 1u << now.block_shift);
+	}
+	size_bytes = now.size_blocks << now.block_shift;
+	if (size_bytes % device->block.block_size != 0)
+		return tarn_reason_set(
+		    reason, -EINVAL,
+		    "%s: its size of %llu bytes is not a multiple of the block size of %u bytes",
+		    name, (unsigned long long)size_bytes, device->block.block_size);
 	if (size_bytes != device->block.size_bytes) {
 		device->block.size_bytes = size_bytes;
 		device->identity = now;
 		tarn_bdev_notify_resize(bdev, size_bytes);
 	}
 	return 0;
+}
+
+void
+nvme_device_check_gone(struct tarn_bdev *bdev, const struct nvme_device *device, int status)
+{
+	int block_bytes;
+
+	if (ioctl(device->block.fd, BLKSSZGET, &block_bytes) == 0 &&
+	    block_bytes != 1 << device->target.block_shift) {
+		tarn_bdev_notify_gone(bdev); /* formatted anew: no block is where it was */
+		return;
+	}
+	/* As the other drivers have it where there is no path or no namespace any more. */
+	if (status == -ENOLINK || status == -EOPNOTSUPP)
+		status = -EIO;
+	tarn_bdev_file_check_gone(bdev, &device->block, status);
 }
 
 void

@@ -172,8 +172,7 @@ finish(struct tarn_uring *ring, struct tarn_io *io, int result)
 		return;
 	}
 	status = status_of(result);
-	tarn_bdev_file_check_gone(tarn_channel_bdev(io->channel), &cch->cbdev->device.block,
-				  status == -ENOLINK ? -EIO : status);
+	nvme_device_check_gone(tarn_channel_bdev(io->channel), &cch->cbdev->device, status);
 	tarn_io_complete(io, status);
 }
 

@@ -59,9 +59,14 @@ int nvme_device_open(const struct tarn_bdev_file_opts *opts, struct nvme_device 
 		     struct tarn_reason *reason);
 void nvme_device_close(struct nvme_device *device);
 void nvme_device_limits(const struct nvme_device *device, struct tarn_bdev_limits *limits);
-/** TARN_BDEV_RESCAN: identify again, and tell the bdev's users of a new size. */
+/**
+ * TARN_BDEV_RESCAN: identify again, and tell the bdev's users of a new size. One that was formatted
+ * to other blocks is gone (tarn_bdev_notify_gone): every offset would be another block.
+ */
 int nvme_device_rescan(struct tarn_bdev *bdev, struct nvme_device *device,
 		       struct tarn_reason *reason);
+/** As tarn_bdev_file_check_gone(); one that was formatted to other blocks is gone, too. */
+void nvme_device_check_gone(struct tarn_bdev *bdev, const struct nvme_device *device, int status);
 void nvme_device_describe(const struct nvme_device *device, const struct tarn_info_sink *sink);
 
 /* mode.c: control reactor, may block */

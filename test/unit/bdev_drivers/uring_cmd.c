@@ -128,6 +128,26 @@ test_either_node_names_the_namespace(void)
 }
 
 static void
+test_only_the_nodes_of_one_namespace_are_a_pair(void)
+{
+	struct tarn_nvme_nodes nodes;
+	int block_fd, generic_fd, null_fd;
+
+	dut_need();
+	nodes = nodes_of_device();
+	block_fd = open(nodes.block, O_RDONLY | O_CLOEXEC);
+	generic_fd = open(nodes.generic, O_RDONLY | O_CLOEXEC);
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	CU_ASSERT_FATAL(block_fd >= 0 && generic_fd >= 0 && null_fd >= 0);
+	CU_ASSERT(tarn_nvme_is_pair(block_fd, generic_fd));
+	CU_ASSERT_FALSE(tarn_nvme_is_pair(generic_fd, block_fd));
+	CU_ASSERT_FALSE(tarn_nvme_is_pair(block_fd, null_fd));
+	(void)close(null_fd);
+	(void)close(generic_fd);
+	(void)close(block_fd);
+}
+
+static void
 test_the_namespace_is_claimed_by_whichever_node(void)
 {
 	struct tarn_bdev_file_opts opts;
@@ -189,6 +209,7 @@ UT_SUITE(uring_cmd, start_file, dut_stop, UT_CASE(test_what_is_no_namespace_is_r
 	 UT_CASE(test_options_of_other_drivers_are_refused_by_name));
 UT_SUITE_WHERE(is_nvme_device(), uring_cmd_nvme, start_device, dut_stop,
 	       UT_CASE(test_either_node_names_the_namespace),
+	       UT_CASE(test_only_the_nodes_of_one_namespace_are_a_pair),
 	       UT_CASE(test_the_namespace_is_claimed_by_whichever_node),
 	       UT_CASE(test_a_discard_may_be_durable),
 	       UT_CASE(test_fixed_buffers_are_in_force_where_the_kernel_took_one),
