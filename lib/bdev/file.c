@@ -330,7 +330,9 @@ tarn_bdev_file_check_gone(struct tarn_bdev *bdev, const struct tarn_bdev_file *f
 {
 	uint64_t size_bytes = 0;
 
-	if (!file->block_device || (status != -EIO && status != -ENODEV && status != -ENXIO))
+	/* ENOSPC: a write behind the end, which is 0 by now. */
+	if (!file->block_device ||
+	    (status != -EIO && status != -ENODEV && status != -ENXIO && status != -ENOSPC))
 		return;
 	/* A removed disk loses its capacity, its place in sysfs, or has another medium by now. */
 	if (file_size(file, &size_bytes) != 0 || size_bytes == 0 ||
