@@ -94,16 +94,20 @@ block_fill(const struct load *load, struct sector *data, uint64_t block, uint32_
 	}
 }
 
-/* \return the version of a whole sector of that place, 0 for anything that nobody wrote there. */
+/*
+ * \return the version that this record wrote; 0 for what was there before it; more than any version
+ * for what the record wrote elsewhere, or not so.
+ */
 static uint64_t
 sector_version(const struct load *load, const struct sector *sector, uint64_t place)
 {
-	if (sector->magic != SECTOR_MAGIC || sector->record != load->record ||
-	    sector->block != place)
+	if (sector->magic != SECTOR_MAGIC || sector->record != load->record)
 		return 0;
+	if (sector->block != place)
+		return UINT64_MAX;
 	for (uint32_t word = 0; word < tarn_array_count(sector->fill); word++) {
 		if (sector->fill[word] != place * 31 + sector->version + word)
-			return 0;
+			return UINT64_MAX;
 	}
 	return sector->version;
 }

@@ -37,7 +37,7 @@ struct load_stats {
 struct load_check {
 	uint64_t checked_count; /* blocks that must hold something */
 	uint64_t lost_count;	/* of these: a sector older than what was flushed */
-	uint64_t wrong_count;	/* a sector that nobody wrote, or of another block */
+	uint64_t wrong_count;	/* a sector of another block, or that was never written so */
 	uint64_t error_count;	/* could not be read */
 };
 
