@@ -46,6 +46,7 @@ def keep(item, report, guests):
     folder = os.path.join(KEPT, re.sub(r"[^\w.-]+", "-", item.nodeid.split("::", 1)[1]))
     shutil.rmtree(folder, ignore_errors=True)
     for index, guest in enumerate(guests):
+        guest.say_where_it_hangs()
         guest.save(folder if index == 0 else f"{folder}.{index}")
     seed = getattr(item, "seed", None)
     if seed is not None:

@@ -23,6 +23,7 @@ BOOT_LIMIT_S = 60
 BOOT_ATTEMPTS = 3  # QEMU without KVM sometimes races with a booting kernel on its patched code
 COMMAND_LIMIT_S = 120
 PLUG_LIMIT_S = 30
+STACKS_LIMIT_S = 10
 SIZE = 40 << 20  # of a drive: what the lists of tests of drivers ask for
 GUEST_TMP = "/dev/shm"
 # What is started for a guest ends with this process, however that ends.
@@ -363,10 +364,14 @@ class Guest:
             return file.read()
 
     def say_where_it_hangs(self):
-        """Have the kernel write the stacks of blocked and of all tasks to the console."""
-        if self.alive():
-            self.start("for key in w t; do echo $key >/proc/sysrq-trigger; done")
-            time.sleep(3)
+        """Have the kernel write the stacks of blocked and of all tasks to the console, if it still can."""
+        if not self.alive():
+            return
+        deadline = time.monotonic() + STACKS_LIMIT_S
+        with contextlib.suppress(GuestError, OSError):
+            command = self.start("for key in w t; do echo $key >/proc/sysrq-trigger; done")
+            while command.status is None and time.monotonic() < deadline:
+                self.listen(0.5)
 
     def save(self, folder):
         """Copy console, logs and the output of all commands."""

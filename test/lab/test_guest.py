@@ -80,7 +80,8 @@ def run_tests(folder, **what):
     path = os.path.join(folder, "test_it.py")
     with open(path, "w", encoding="utf-8") as file:
         file.write(BOOTED.format(**what))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", path]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", f"--rootdir={folder}",
+               path]
     return subprocess.run(command, env=dict(os.environ, TMPDIR=folder, PYTHONPATH=machine.HERE, TARN_LAB_SEED="7"),
                           capture_output=True, text=True, timeout=150, check=False)
 
@@ -102,7 +103,8 @@ def test_failures_of_a_test_and_of_its_end_name_the_folder_of_what_is_left(folde
         assert file.read() == "7\n"
     with open(os.path.join(kept, "commands", "1.out"), encoding="utf-8") as file:
         assert file.read() == "seen\n"
-    assert os.path.exists(os.path.join(kept, "console.log"))
+    with open(os.path.join(kept, "console.log"), encoding="utf-8", errors="replace") as file:
+        assert "sysrq: Show State" in file.read()
     shutil.rmtree(kept)
 
 
