@@ -3,7 +3,7 @@
 import devices
 import machine
 import pytest
-from tarnd import Daemon, until
+from tarnd import until
 
 IO_COUNT = 500
 
@@ -13,11 +13,9 @@ def guest(boot):
     return boot([machine.Nvme("lab0")])
 
 
-@pytest.fixture(scope="module")
-def daemon(guest):
-    daemon = Daemon(guest)
-    yield daemon
-    daemon.stop()
+@pytest.fixture
+def daemon(guest, start):
+    return start(guest)
 
 
 def interrupts(guest):
@@ -39,10 +37,7 @@ def interrupts_of(guest, daemon):
         return interrupts(guest) - before
 
     daemon.call("lab_load_create", name="load", blocks=1000)
-    yield count
-    daemon.call("lab_load_delete", name="load")
-    (driver,) = daemon.bdev("disk")["driver_specific"]
-    daemon.call(f"bdev_{driver}_delete", name="disk")
+    return count
 
 
 @pytest.mark.parametrize("params", [{"iopoll": "on"}, {"iopoll": "on", "sqpoll": "on"}, {"iopoll": "auto"}], ids=str)
@@ -63,7 +58,6 @@ def test_auto_finds_poll_queues_and_says_so(guest, daemon):
     daemon.call("bdev_uring_create", name="polled", filename=path, iopoll="auto")
     facts = daemon.facts("polled")
     assert facts["poll_queues"] is True and facts["mode"] == "iopoll" and "iopoll_reason" not in facts, facts
-    daemon.call("bdev_uring_delete", name="polled")
 
 
 def test_without_poll_queues_on_is_refused_and_auto_says_why(guest, daemon):
@@ -74,7 +68,6 @@ def test_without_poll_queues_on_is_refused_and_auto_says_why(guest, daemon):
     facts = daemon.facts("polled")
     assert facts["mode"] == "interrupt" and "poll queues" in facts["iopoll_reason"], facts
     assert daemon.io("polled", "read")["status"] == 0
-    daemon.call("bdev_uring_delete", name="polled")
 
 
 def counters(guest, path):
@@ -93,4 +86,3 @@ def test_flush_discard_and_fua_reach_the_device_under_iopoll(guest, daemon, sqpo
         assert daemon.io("polled", op, **params)["status"] == 0
         assert counters(guest, path)[counter] == before + 1, (op, params)
     assert daemon.io("polled", "read", fill=8)["filled"] is True
-    daemon.call("bdev_uring_delete", name="polled")
