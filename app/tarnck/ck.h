@@ -210,6 +210,9 @@ void ck_dump_super(const struct ck *ck, int copy);
 void ck_dump_checkpoint(const struct ck *ck, int area);
 void ck_dump_segment(const struct ck *ck, uint32_t shard, const struct ck_segment *segment);
 void ck_dump_batch(const struct ck *ck, uint32_t shard, const struct disk_batch *batch);
+/** Of a block of records without a batch. */
+void ck_dump_packed(const struct ck *ck, uint32_t shard, uint64_t sequence,
+		    const struct disk_entry *entries, uint32_t count);
 
 /* report.c, json.c */
 void ck_report_text(const struct ck *ck);

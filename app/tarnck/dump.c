@@ -89,6 +89,21 @@ ck_dump_segment(const struct ck *ck, uint32_t shard, const struct ck_segment *se
 	       segment->durable, segment->time_s, segment->gap_start, segment->gap_end);
 }
 
+static void
+dump_entries(const struct ck *ck, const struct disk_entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && ck->opts->dump == CK_DUMP_ENTRIES; i++) {
+		const struct disk_entry *entry = &entries[i];
+		bool known = entry->kind < tarn_array_count(kind_names);
+
+		printf("entry %" PRIu32 " %s flags 0x%x identity 0x%" PRIx64 " volume %" PRIu32
+		       " length %" PRIu32 " place %" PRIu32 " crc32c 0x%08" PRIx32
+		       " expiry_s %" PRIu32 "\n",
+		       i, kind_names[known ? entry->kind : 0], entry->flags, entry->identity,
+		       entry->volume, entry->length, entry->place, entry->crc32c, entry->expiry_s);
+	}
+}
+
 void
 ck_dump_batch(const struct ck *ck, uint32_t shard, const struct disk_batch *batch)
 {
@@ -99,14 +114,17 @@ ck_dump_batch(const struct ck *ck, uint32_t shard, const struct disk_batch *batc
 	       " time_s %" PRIu64 "\n",
 	       batch->shard, batch->sequence, batch->block, batch->block_count, batch->entry_count,
 	       batch->tail, batch->durable, batch->number, batch->time_s);
-	for (uint32_t i = 0; i < batch->entry_count && ck->opts->dump == CK_DUMP_ENTRIES; i++) {
-		const struct disk_entry *entry = &batch->entry[i];
-		bool known = entry->kind < tarn_array_count(kind_names);
+	dump_entries(ck, batch->entry, batch->entry_count);
+}
 
-		printf("entry %" PRIu32 " %s flags 0x%x identity 0x%" PRIx64 " volume %" PRIu32
-		       " length %" PRIu32 " place %" PRIu32 " crc32c 0x%08" PRIx32
-		       " expiry_s %" PRIu32 "\n",
-		       i, kind_names[known ? entry->kind : 0], entry->flags, entry->identity,
-		       entry->volume, entry->length, entry->place, entry->crc32c, entry->expiry_s);
-	}
+void
+ck_dump_packed(const struct ck *ck, uint32_t shard, uint64_t sequence,
+	       const struct disk_entry *entries, uint32_t count)
+{
+	if (!wanted(ck, shard, sequence))
+		return;
+	printf("records shard %" PRIu32 " sequence %" PRIu64 " block %" PRIu32 " entries %" PRIu32
+	       "\n",
+	       shard, sequence, entries[0].place / DISK_BLOCK_UNITS, count);
+	dump_entries(ck, entries, count);
 }

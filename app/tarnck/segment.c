@@ -96,7 +96,7 @@ struct walk {
 	struct ck *ck;
 	uint32_t shard;
 	struct ck_segment *segment;
-	uint32_t limit; /* the footer's block */
+	uint32_t limit; /* the last block: it ends with the footer, if anything */
 	uint64_t number;
 	bool broken; /* a header was not whole: what follows is for naming only */
 };
@@ -166,27 +166,29 @@ entry_whole(const struct walk *walk, const struct disk_batch *batch, const struc
 	return format_payload_verify(entry, ck->buf + at, walk->segment->seed);
 }
 
+/* Entry i of the batch, or of the records without one, at a block. */
+static void
+find_entry(struct walk *walk, uint32_t block, uint32_t i, const struct disk_entry *entry)
+{
+	struct ck_segment *segment = walk->segment;
+	struct ck_place place = { walk->shard, segment->sequence, block, false };
+
+	ck_find_log(walk->ck, &place, entry_what(entry),
+		    "shard %u, segment %llu, block %u, entry %u (%s %llx): %u bytes at byte %llu "
+		    "of the segment are not whole",
+		    walk->shard, (unsigned long long)segment->sequence, block, i, entry_what(entry),
+		    (unsigned long long)entry->identity, entry->length,
+		    (unsigned long long)entry->place * DISK_UNIT);
+	if (!walk->broken && segment->bad_payload == 0)
+		segment->bad_payload = block;
+}
+
 static void
 check_entries(struct walk *walk, const struct disk_batch *batch)
 {
-	struct ck_segment *segment = walk->segment;
-
-	for (uint32_t i = 0; i < batch->entry_count; i++) {
-		const struct disk_entry *entry = &batch->entry[i];
-		struct ck_place place = { walk->shard, segment->sequence, batch->block, false };
-
-		if (entry_whole(walk, batch, entry))
-			continue;
-		ck_find_log(walk->ck, &place, entry_what(entry),
-			    "shard %u, segment %llu, batch at block %u, entry %u of %u (%s "
-			    "%llx): %u bytes at byte %llu of the segment are not whole",
-			    walk->shard, (unsigned long long)segment->sequence, batch->block, i,
-			    batch->entry_count, entry_what(entry),
-			    (unsigned long long)entry->identity, entry->length,
-			    (unsigned long long)entry->place * DISK_UNIT);
-		if (!walk->broken && segment->bad_payload == 0)
-			segment->bad_payload = batch->block;
-	}
+	for (uint32_t i = 0; i < batch->entry_count; i++)
+		if (!entry_whole(walk, batch, &batch->entry[i]))
+			find_entry(walk, batch->block, i, &batch->entry[i]);
 }
 
 static void
@@ -194,7 +196,8 @@ take_batch(struct walk *walk, const struct disk_batch *batch)
 {
 	struct ck_segment *segment = walk->segment;
 
-	if (segment->batch_count != 0 && !walk->broken && batch->number != walk->number + 1) {
+	if (!walk->broken && ((segment->batch_count != 0 && batch->number != walk->number + 1) ||
+			      batch->first_number != segment->entry_count)) {
 		find_at(walk, batch->block, "batch", "its number does not follow");
 		walk->broken = true;
 	}
@@ -214,6 +217,39 @@ take_batch(struct walk *walk, const struct disk_batch *batch)
 	segment->latest_s = tarn_max_u64(segment->latest_s, batch->time_s);
 }
 
+/* Records that need no batch. \return false: there are none in the block. */
+static bool
+take_packed(struct walk *walk, uint32_t block)
+{
+	struct ck *ck = walk->ck;
+	struct ck_segment *segment = walk->segment;
+	const uint8_t *data = ck->buf + (uint64_t)block * DISK_BLOCK;
+	const struct disk_record *first = (const struct disk_record *)(const void *)data;
+	struct disk_entry entries[FORMAT_PACKED_MAX];
+	struct format_packed where = {
+		.segment_seed = segment->seed,
+		.block = block,
+		.number = walk->broken ? first->number : segment->entry_count,
+	};
+	uint32_t count = format_packed_read(first, &where, entries);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t at = (uint64_t)entries[i].place * DISK_UNIT;
+
+		if (!format_payload_verify(&entries[i], ck->buf + at, segment->seed))
+			find_entry(walk, block, i, &entries[i]);
+	}
+	ck->entry_count += count;
+	if (count != 0 && ck->opts->dump >= CK_DUMP_BATCHES)
+		ck_dump_packed(ck, walk->shard, segment->sequence, entries, count);
+	if (count != 0 && !walk->broken) {
+		segment->entry_count += count;
+		segment->header_end = block + 1;
+		segment->latest_s = tarn_max_u64(segment->latest_s, first->stored_s);
+	}
+	return count != 0;
+}
+
 static void
 walk_batches(struct walk *walk)
 {
@@ -225,6 +261,10 @@ walk_batches(struct walk *walk)
 		if (header_whole(walk, block)) {
 			take_batch(walk, batch);
 			block += batch->block_count;
+			continue;
+		}
+		if (take_packed(walk, block)) {
+			block++;
 			continue;
 		}
 		if (!walk->broken && claims(walk, batch)) {

@@ -18,26 +18,60 @@ find_at(struct ck *ck, uint32_t shard, const struct ck_segment *segment, uint32_
 		    (unsigned long long)segment->sequence, block, text);
 }
 
+/* What begins at a block of the log. */
+struct item {
+	const struct disk_entry *entries;
+	uint32_t entry_count, block_count;
+	struct disk_entry packed[FORMAT_PACKED_MAX];
+};
+
+/* \return false: neither a batch nor records, which it was a moment ago. */
+static bool
+item_read(struct item *item, const struct ck_segment *segment, const void *at, uint32_t block,
+	  uint32_t number)
+{
+	struct format_packed where = {
+		.segment_seed = segment->seed,
+		.block = block,
+		.number = number,
+	};
+	const struct disk_batch *batch = at;
+
+	if (format_batch_verify(batch, segment->seed, segment->sequence, block) == 0) {
+		item->entries = batch->entry;
+		item->entry_count = batch->entry_count;
+		item->block_count = batch->block_count;
+		return true;
+	}
+	item->entries = item->packed;
+	item->block_count = 1;
+	item->entry_count = format_packed_read(at, &where, item->packed);
+	return item->entry_count != 0;
+}
+
 /* Whether the trailer says the same as the batches, of which all are whole. */
 static bool
 agrees(const struct ck *ck, const struct ck_segment *segment, const struct disk_footer *footer)
 {
 	const uint8_t *copy = ck->buf + (uint64_t)footer->trailer_block * DISK_BLOCK;
+	struct item item;
+	uint32_t number = 0;
 
 	if (footer->end_block != segment->header_end ||
 	    footer->entry_count != segment->entry_count ||
 	    footer->batch_count != segment->batch_count)
 		return false;
-	for (uint32_t block = 1; block < segment->header_end;) {
-		const struct disk_batch *batch =
-		    (const struct disk_batch *)(const void *)(ck->buf +
-							      (uint64_t)block * DISK_BLOCK);
-		uint64_t bytes = batch->entry_count * sizeof(batch->entry[0]);
+	for (uint32_t block = 1; block < segment->header_end; block += item.block_count) {
+		const uint8_t *at = ck->buf + (uint64_t)block * DISK_BLOCK;
+		uint64_t bytes;
 
-		if (memcmp(copy, batch->entry, bytes) != 0)
+		if (!item_read(&item, segment, at, block, number))
+			return false;
+		bytes = item.entry_count * sizeof(item.entries[0]);
+		if (memcmp(copy, item.entries, bytes) != 0)
 			return false;
 		copy += bytes;
-		block += batch->block_count;
+		number += item.entry_count;
 	}
 	return true;
 }
@@ -45,20 +79,19 @@ agrees(const struct ck *ck, const struct ck_segment *segment, const struct disk_
 void
 ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 {
-	uint32_t last = ck->segment_blocks - 1;
-	const struct disk_footer *footer =
-	    (const struct disk_footer *)(const void *)(ck->buf + (uint64_t)last * DISK_BLOCK);
+	const struct disk_footer *footer = format_trailer_footer(ck->buf, ck->segment_blocks);
+	uint32_t blocks = ck->segment_blocks;
 	const uint8_t *trailer;
 
-	if (format_footer_verify(footer, segment->seed, segment->sequence, last) != 0 ||
+	if (format_footer_verify(footer, segment->seed, segment->sequence, blocks) != 0 ||
 	    footer->epoch != segment->epoch) {
 		if (footer->epoch == segment->epoch || (footer->head.magic == DISK_FOOTER_MAGIC &&
 							footer->sequence == segment->sequence))
-			find_at(ck, shard, segment, last, "the footer is not whole");
+			find_at(ck, shard, segment, blocks - 1, "the footer is not whole");
 		return;
 	}
 	trailer = ck->buf + (uint64_t)footer->trailer_block * DISK_BLOCK;
-	if (footer->trailer_crc32c != format_trailer_crc(trailer, last - footer->trailer_block,
+	if (footer->trailer_crc32c != format_trailer_crc(trailer, blocks - footer->trailer_block,
 							 segment->seed, footer->trailer_block)) {
 		find_at(ck, shard, segment, footer->trailer_block, "the trailer is not whole");
 		return;
@@ -88,21 +121,19 @@ static int
 entries_from_trailer(struct ck *ck, uint64_t offset_bytes, struct disk_entry **ret_entries,
 		     uint32_t *ret_count)
 {
-	uint32_t last = ck->segment_blocks - 1, trailer_block, blocks;
-	const struct disk_footer *footer = (const struct disk_footer *)(const void *)ck->buf;
+	uint32_t last = ck->segment_blocks - 1, blocks;
+	const struct disk_footer *footer = format_trailer_footer(ck->buf, 1);
 	int rc = ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)last * DISK_BLOCK);
 
 	if (rc != 0)
 		return rc;
 	*ret_count = footer->entry_count;
-	trailer_block = footer->trailer_block;
-	blocks = last - trailer_block;
+	blocks = ck->segment_blocks - footer->trailer_block;
 	*ret_entries = malloc((size_t)*ret_count * sizeof(**ret_entries) + 1);
 	if (*ret_entries == NULL)
 		return -ENOMEM;
-	if (blocks != 0)
-		rc = ck_read(ck, ck->buf, (uint64_t)blocks * DISK_BLOCK,
-			     offset_bytes + (uint64_t)trailer_block * DISK_BLOCK);
+	rc = ck_read(ck, ck->buf, (uint64_t)blocks * DISK_BLOCK,
+		     offset_bytes + (uint64_t)footer->trailer_block * DISK_BLOCK);
 	memcpy(*ret_entries, ck->buf, (size_t)*ret_count * sizeof(**ret_entries));
 	return rc;
 }
@@ -111,20 +142,20 @@ static int
 entries_from_batches(struct ck *ck, uint64_t offset_bytes, const struct ck_segment *segment,
 		     struct disk_entry *entries, uint32_t *ret_count)
 {
-	const struct disk_batch *batch = (const struct disk_batch *)(const void *)ck->buf;
+	struct item item;
 
 	*ret_count = 0;
-	for (uint32_t block = 1; block < segment->log_end; block += batch->block_count) {
+	for (uint32_t block = 1; block < segment->log_end; block += item.block_count) {
 		int rc =
 		    ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)block * DISK_BLOCK);
 
-		if (rc == 0)
-			rc = format_batch_verify(batch, segment->seed, segment->sequence, block);
+		if (rc == 0 && !item_read(&item, segment, ck->buf, block, *ret_count))
+			rc = -EBADMSG;
 		if (rc != 0)
 			return rc; /* it was whole a moment ago */
-		memcpy(&entries[*ret_count], batch->entry,
-		       batch->entry_count * sizeof(batch->entry[0]));
-		*ret_count += batch->entry_count;
+		memcpy(&entries[*ret_count], item.entries,
+		       item.entry_count * sizeof(item.entries[0]));
+		*ret_count += item.entry_count;
 	}
 	return 0;
 }

@@ -19,15 +19,14 @@ free_batch(struct shard *shard)
 }
 
 struct batch *
-batch_open(struct shard *shard, uint32_t payload_blocks)
+batch_open(struct shard *shard, uint32_t payload_blocks, bool packed)
 {
 	struct batch *batch = free_batch(shard);
-	uint32_t room = segment_room(shard);
 
 	if (batch == NULL)
 		return NULL;
 	batch->buf = batch->own_buf;
-	batch->limit_blocks = room < BATCH_BLOCKS ? room : BATCH_BLOCKS;
+	batch->limit_blocks = packed ? BATCH_BLOCKS - 1 : BATCH_BLOCKS;
 	if (1 + payload_blocks > BATCH_BLOCKS) {
 		batch->buf = tarn_iobuf_get((size_t)(1 + payload_blocks) * DISK_BLOCK);
 		if (batch->buf == NULL)
@@ -36,12 +35,13 @@ batch_open(struct shard *shard, uint32_t payload_blocks)
 	}
 	memset(batch->buf, 0, DISK_BLOCK);
 	batch->state = BATCH_OPEN;
+	batch->packed = packed;
 	batch->urgent = false;
 	batch->item.type = LOG_BATCH;
 	batch->item.sequence = shard->head;
 	batch->block = shard->cursor;
 	batch->block_count = 0;
-	batch->cursor = DISK_BLOCK_UNITS;
+	batch->cursor = packed ? 0 : DISK_BLOCK_UNITS;
 	batch->opened_ns = tarn_reactor_turn_ns();
 	TAILQ_INIT(&batch->waiters);
 	return batch;
@@ -59,7 +59,7 @@ batch_free(struct shard *shard, struct batch *batch)
 }
 
 static void
-add_to_trailer(struct shard *shard, const struct disk_batch *disk)
+add_to_trailer(struct shard *shard, const struct batch *batch, const struct disk_batch *disk)
 {
 	struct trailer *trailer = shard->trailer;
 	struct disk_entry *entries = (struct disk_entry *)(void *)trailer->buf;
@@ -67,20 +67,28 @@ add_to_trailer(struct shard *shard, const struct disk_batch *disk)
 	memcpy(&entries[trailer->entry_count], disk->entry,
 	       disk->entry_count * sizeof(disk->entry[0]));
 	trailer->entry_count += disk->entry_count;
+	trailer->time_s = tarn_max_u64(trailer->time_s, disk->time_s);
+	if (batch->packed)
+		return;
 	trailer->batch_count++;
 	trailer->tail = tarn_max_u64(trailer->tail, disk->tail);
 	trailer->durable = tarn_max_u64(trailer->durable, disk->durable);
-	trailer->time_s = tarn_max_u64(trailer->time_s, disk->time_s);
 	trailer->number = disk->number;
 }
 
-/* Give a batch its final place, and the shard's state of now. */
+/* Give a batch its final place, and the shard's state of now, where it has a header to say so. */
 static void
 finish(struct shard *shard, struct batch *batch)
 {
 	struct disk_batch *disk = batch_disk(batch);
 	const struct segment *segment = segment_of(shard, shard->head);
 
+	shard->cursor += batch->block_count;
+	disk->time_s = cache_now_s(shard->cache);
+	if (batch->packed) {
+		add_to_trailer(shard, batch, disk);
+		return;
+	}
 	disk->epoch = segment->epoch;
 	disk->sequence = segment->sequence;
 	disk->block = batch->block;
@@ -89,10 +97,9 @@ finish(struct shard *shard, struct batch *batch)
 	disk->tail = shard->tail;
 	disk->durable = shard->durable;
 	disk->number = ++shard->batch_number;
-	disk->time_s = cache_now_s(shard->cache);
+	disk->first_number = shard->trailer->entry_count;
 	format_batch_seal(disk, segment->seed);
-	add_to_trailer(shard, disk);
-	shard->cursor += batch->block_count;
+	add_to_trailer(shard, batch, disk);
 }
 
 void
@@ -104,7 +111,7 @@ batch_close(struct shard *shard, struct batch *batch)
 		    batch->block == shard->cursor);
 	/* What the buffer held before is nobody's business. */
 	if (in_block != 0)
-		memset(batch->buf + (size_t)batch->cursor * DISK_UNIT, 0,
+		memset(batch_data(batch) + (size_t)batch->cursor * DISK_UNIT, 0,
 		       (size_t)(DISK_BLOCK_UNITS - in_block) * DISK_UNIT);
 	batch->block_count = (batch->cursor + DISK_BLOCK_UNITS - 1) / DISK_BLOCK_UNITS;
 	batch->state = BATCH_CLOSED;
@@ -117,7 +124,7 @@ batch_submit(struct shard *shard, struct batch *batch)
 	shard->counters.batch_count++;
 	shard->counters.batch_entry_count += batch_disk(batch)->entry_count;
 	shard->counters.log_bytes += (uint64_t)batch->block_count * DISK_BLOCK;
-	log_item_submit(shard, &batch->item, batch->buf,
+	log_item_submit(shard, &batch->item, batch_data(batch),
 			shard_place(shard, batch->item.sequence, batch->block), batch->block_count);
 }
 
@@ -154,7 +161,7 @@ batch_rebase(struct shard *shard, struct batch *batch)
 		struct disk_entry *entry = &disk->entry[i];
 		uint32_t old_place = entry->place;
 		uint32_t offset = old_place - old_block * DISK_BLOCK_UNITS;
-		uint8_t *payload = batch->buf + (size_t)offset * DISK_UNIT;
+		uint8_t *payload = batch_data(batch) + (size_t)offset * DISK_UNIT;
 		uint32_t from, to;
 
 		entry->place = shard->cursor * DISK_BLOCK_UNITS + offset;
@@ -163,8 +170,10 @@ batch_rebase(struct shard *shard, struct batch *batch)
 		if (!format_entry_has_payload(entry))
 			continue;
 		if (entry->kind == DISK_OBJECT_ENTRY) {
-			entry->crc32c = format_record_seal((struct disk_record *)(void *)payload,
-							   segment->seed, entry->place);
+			struct disk_record *record = (struct disk_record *)(void *)payload;
+
+			record->number = shard->trailer->entry_count + i;
+			entry->crc32c = format_record_seal(record, segment->seed, entry->place);
 		} else {
 			entry->crc32c = tarn_crc32c(format_seed(segment->seed, entry->place),
 						    payload, entry->length);

@@ -17,7 +17,8 @@ commit_batch(struct shard *shard, struct batch *batch, struct log_waiters *done)
 
 	shard->committed =
 	    shard_position(shard, batch->item.sequence, batch->block + batch->block_count);
-	shard->committed_tail = tarn_max_u64(shard->committed_tail, disk->tail);
+	if (!batch->packed)
+		shard->committed_tail = tarn_max_u64(shard->committed_tail, disk->tail);
 	while ((waiter = TAILQ_FIRST(&batch->waiters)) != NULL) {
 		TAILQ_REMOVE(&batch->waiters, waiter, link);
 		waiter->position = shard->committed;

@@ -115,7 +115,8 @@ struct disk_batch {
 	uint64_t durable; /* likewise */
 	uint64_t number;  /* of batches of this shard: one more than the one before */
 	uint64_t time_s;
-	uint8_t reserved[48];
+	uint32_t first_number; /* entries of the segment before it */
+	uint8_t reserved[44];
 	struct disk_entry entry[DISK_BATCH_ENTRIES];
 };
 DISK_SIZE(disk_batch, DISK_BLOCK);
@@ -129,10 +130,14 @@ DISK_AT(disk_batch, tail, 48);
 DISK_AT(disk_batch, durable, 56);
 DISK_AT(disk_batch, number, 64);
 DISK_AT(disk_batch, time_s, 72);
-DISK_AT(disk_batch, reserved, 80);
+DISK_AT(disk_batch, first_number, 80);
+DISK_AT(disk_batch, reserved, 84);
 DISK_AT(disk_batch, entry, 128);
 
-/* Last block of a sealed segment; the trailer, all its entries again, lies just before it. */
+/*
+ * The end of a sealed segment. The trailer, all its entries again, begins at trailer_block; the
+ * footer is what its last block ends with.
+ */
 struct disk_footer {
 	struct disk_head head;
 	uint64_t epoch;
@@ -140,16 +145,16 @@ struct disk_footer {
 	uint32_t end_block; /* where the batches end */
 	uint32_t trailer_block;
 	uint32_t entry_count;
-	uint32_t trailer_crc32c; /* of the trailer's blocks */
+	uint32_t trailer_crc32c; /* of the trailer, up to here */
 	uint32_t shard;
 	uint32_t batch_count;
 	uint64_t tail;	  /* the highest of its batches */
 	uint64_t durable; /* likewise */
 	uint64_t time_s;  /* likewise */
 	uint64_t number;  /* of its last batch */
-	uint8_t reserved[4008];
+	uint64_t reserved;
 };
-DISK_SIZE(disk_footer, DISK_BLOCK);
+DISK_SIZE(disk_footer, 96);
 DISK_AT(disk_footer, end_block, 32);
 DISK_AT(disk_footer, trailer_block, 36);
 DISK_AT(disk_footer, entry_count, 40);
@@ -161,6 +166,8 @@ DISK_AT(disk_footer, reserved, 88);
 
 /*
  * An object: this head, the key, padding to 4, one CRC32C for each 4096 bytes of value, the value.
+ * A record of at most a block says all that an entry would: it needs no batch. Such records begin
+ * a block, one behind the other, up to the first that does not belong there.
  */
 struct disk_record {
 	uint32_t crc32c; /* of all before the value, with this field as zero; by seed and place */
@@ -170,7 +177,7 @@ struct disk_record {
 	uint32_t expiry_s;
 	uint64_t hash;
 	uint32_t stored_s;
-	uint32_t reserved_end;
+	uint32_t number; /* entries of the segment before it */
 };
 DISK_SIZE(disk_record, 32);
 DISK_AT(disk_record, value_bytes, 4);
@@ -178,6 +185,7 @@ DISK_AT(disk_record, key_bytes, 8);
 DISK_AT(disk_record, expiry_s, 12);
 DISK_AT(disk_record, hash, 16);
 DISK_AT(disk_record, stored_s, 24);
+DISK_AT(disk_record, number, 28);
 
 #define DISK_BAN_BLOCKS 1 /* from, count, volume (0: all) */
 #define DISK_BAN_PREFIX 2 /* objects whose key begins so */

@@ -19,32 +19,44 @@ is_zero(const void *data, size_t length_bytes)
 }
 
 static uint32_t
-block_crc(const struct disk_head *head, uint32_t seed)
+head_crc(const struct disk_head *head, size_t length_bytes, uint32_t seed)
 {
 	static const uint32_t zero;
 	const uint8_t *bytes = (const uint8_t *)head;
 	uint32_t crc = tarn_crc32c(seed, bytes, offsetof(struct disk_head, crc32c));
 
 	crc = tarn_crc32c(crc, &zero, sizeof(zero));
-	return tarn_crc32c(crc, bytes + sizeof(*head), DISK_BLOCK - sizeof(*head));
+	return tarn_crc32c(crc, bytes + sizeof(*head), length_bytes - sizeof(*head));
+}
+
+static void
+part_seal(struct disk_head *head, size_t length_bytes, uint64_t magic, uint32_t seed)
+{
+	head->magic = magic;
+	head->version = DISK_VERSION;
+	head->crc32c = head_crc(head, length_bytes, seed);
+}
+
+static int
+part_verify(const struct disk_head *head, size_t length_bytes, uint64_t magic, uint32_t seed)
+{
+	if (head->magic != magic || head->crc32c != head_crc(head, length_bytes, seed))
+		return -EBADMSG;
+	if (head->version > DISK_VERSION)
+		return -EPROTONOSUPPORT;
+	return head->version == DISK_VERSION ? 0 : -EBADMSG;
 }
 
 static void
 head_seal(struct disk_head *head, uint64_t magic, uint32_t seed)
 {
-	head->magic = magic;
-	head->version = DISK_VERSION;
-	head->crc32c = block_crc(head, seed);
+	part_seal(head, DISK_BLOCK, magic, seed);
 }
 
 static int
 head_verify(const struct disk_head *head, uint64_t magic, uint32_t seed)
 {
-	if (head->magic != magic || head->crc32c != block_crc(head, seed))
-		return -EBADMSG;
-	if (head->version > DISK_VERSION)
-		return -EPROTONOSUPPORT;
-	return head->version == DISK_VERSION ? 0 : -EBADMSG;
+	return part_verify(head, DISK_BLOCK, magic, seed);
 }
 
 /* --- Seeds --- */
@@ -187,36 +199,44 @@ format_batch_seal(struct disk_batch *batch, uint32_t segment_seed)
 	tarn_assert(format_batch_verify(batch, segment_seed, batch->sequence, batch->block) == 0);
 }
 
+static uint32_t
+footer_seed(uint32_t segment_seed, uint32_t segment_blocks)
+{
+	uint32_t end = segment_blocks * DISK_BLOCK_UNITS;
+
+	return format_seed(segment_seed, end - sizeof(struct disk_footer) / DISK_UNIT);
+}
+
 int
 format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed, uint64_t sequence,
-		     uint32_t block)
+		     uint32_t segment_blocks)
 {
-	uint64_t trailer_bytes = (uint64_t)footer->entry_count * sizeof(struct disk_entry);
-	int status = head_verify(&footer->head, DISK_FOOTER_MAGIC,
-				 format_seed(segment_seed, block * DISK_BLOCK_UNITS));
+	int status = part_verify(&footer->head, sizeof(*footer), DISK_FOOTER_MAGIC,
+				 footer_seed(segment_seed, segment_blocks));
 
 	if (status != 0)
 		return status;
-	if (footer->sequence != sequence || footer->end_block > footer->trailer_block ||
-	    footer->trailer_block > block ||
-	    block - footer->trailer_block != tarn_align_up(trailer_bytes, DISK_BLOCK) / DISK_BLOCK)
+	if (footer->sequence != sequence || footer->reserved != 0 ||
+	    footer->end_block > footer->trailer_block || footer->trailer_block >= segment_blocks ||
+	    segment_blocks - footer->trailer_block != format_trailer_blocks(footer->entry_count))
 		return -EBADMSG;
-	return is_zero(footer->reserved, sizeof(footer->reserved)) ? 0 : -EBADMSG;
+	return 0;
 }
 
 void
-format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t block)
+format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t segment_blocks)
 {
-	head_seal(&footer->head, DISK_FOOTER_MAGIC,
-		  format_seed(segment_seed, block * DISK_BLOCK_UNITS));
-	tarn_assert(format_footer_verify(footer, segment_seed, footer->sequence, block) == 0);
+	part_seal(&footer->head, sizeof(*footer), DISK_FOOTER_MAGIC,
+		  footer_seed(segment_seed, segment_blocks));
+	tarn_assert(format_footer_verify(footer, segment_seed, footer->sequence, segment_blocks) ==
+		    0);
 }
 
 uint32_t
 format_trailer_crc(const void *trailer, uint32_t block_count, uint32_t segment_seed, uint32_t block)
 {
 	return tarn_crc32c(format_seed(segment_seed, block * DISK_BLOCK_UNITS), trailer,
-			   (size_t)block_count * DISK_BLOCK);
+			   (size_t)block_count * DISK_BLOCK - sizeof(struct disk_footer));
 }
 
 /* --- Checkpoints --- */

@@ -41,10 +41,28 @@ void format_batch_seal(struct disk_batch *batch, uint32_t segment_seed);
 int format_batch_verify(const struct disk_batch *batch, uint32_t segment_seed, uint64_t sequence,
 			uint32_t block);
 
-void format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t block);
+/** Of a segment of so many blocks. */
+void format_footer_seal(struct disk_footer *footer, uint32_t segment_seed, uint32_t segment_blocks);
 int format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed, uint64_t sequence,
-			 uint32_t block);
-/** The checksum of a trailer's blocks. */
+			 uint32_t segment_blocks);
+/** Blocks of the trailer of a segment with so many entries, the footer included. */
+static inline uint32_t
+format_trailer_blocks(uint32_t entry_count)
+{
+	uint64_t bytes =
+	    (uint64_t)entry_count * sizeof(struct disk_entry) + sizeof(struct disk_footer);
+
+	return (uint32_t)((bytes + DISK_BLOCK - 1) / DISK_BLOCK);
+}
+/** The footer of a trailer of so many blocks. */
+static inline struct disk_footer *
+format_trailer_footer(void *trailer, uint32_t block_count)
+{
+	uint8_t *end = (uint8_t *)trailer + (size_t)block_count * DISK_BLOCK;
+
+	return (struct disk_footer *)(void *)(end - sizeof(struct disk_footer));
+}
+/** The checksum of a trailer of so many blocks, without its footer. */
 uint32_t format_trailer_crc(const void *trailer, uint32_t block_count, uint32_t segment_seed,
 			    uint32_t block);
 
@@ -85,6 +103,13 @@ format_record_head_bytes(uint32_t key_bytes, uint64_t value_bytes)
 			  4 * (uint64_t)format_value_chunks(value_bytes));
 }
 
+static inline uint64_t
+format_record_bytes(const struct disk_record *record)
+{
+	return format_record_head_bytes(record->key_bytes, record->value_bytes) +
+	       (uint64_t)record->value_bytes;
+}
+
 static inline uint32_t *
 format_record_table(struct disk_record *record)
 {
@@ -97,6 +122,28 @@ format_chunk_seed(uint32_t segment_seed, uint32_t place, uint32_t n)
 {
 	return format_seed(segment_seed, place + 1 + n);
 }
+
+#define FORMAT_PACKED_MAX (DISK_BLOCK / sizeof(struct disk_record)) /* more than fit a block */
+
+/** \return whether an entry of that kind and size needs no batch; see struct disk_record. */
+static inline bool
+format_entry_packs(uint8_t kind, uint64_t payload_bytes)
+{
+	return kind == DISK_OBJECT_ENTRY && payload_bytes <= DISK_BLOCK;
+}
+/* Where a block lies in which there may be records without a batch. */
+struct format_packed {
+	uint32_t segment_seed;
+	uint32_t block;	 /* of the segment */
+	uint32_t number; /* of the first record: entries of the segment before it */
+	bool verify;	 /* the values, too */
+};
+/**
+ * \return how many there are, with their entries in ret[FORMAT_PACKED_MAX]; 0: none, or a value
+ * that was to be verified is not whole.
+ */
+uint32_t format_packed_read(const void *block, const struct format_packed *where,
+			    struct disk_entry *ret);
 
 /** Fill in the checksums of a record that is whole in memory. \return that of its head. */
 uint32_t format_record_seal(struct disk_record *record, uint32_t segment_seed, uint32_t place);

@@ -44,16 +44,20 @@ align_cursor(uint32_t cursor, uint8_t kind, uint32_t payload_bytes)
 }
 
 static bool
-fits(const struct batch *batch, uint8_t kind, uint32_t payload_bytes)
+fits(const struct shard *shard, uint8_t kind, uint32_t payload_bytes)
 {
+	const struct batch *batch = shard->open_batch;
 	const struct disk_batch *disk = (const struct disk_batch *)(const void *)batch->buf;
 	uint64_t end;
 
-	if (disk->entry_count == DISK_BATCH_ENTRIES)
+	if (disk->entry_count == DISK_BATCH_ENTRIES ||
+	    (batch->packed && !format_entry_packs(kind, payload_bytes)))
 		return false;
 	end = align_cursor(batch->cursor, kind, payload_bytes);
 	end += (payload_bytes + DISK_UNIT - 1) / DISK_UNIT;
-	return end <= (uint64_t)batch->limit_blocks * DISK_BLOCK_UNITS;
+	end = (end + DISK_BLOCK_UNITS - 1) / DISK_BLOCK_UNITS;
+	return end <= batch->limit_blocks &&
+	       segment_fits(shard, (uint32_t)end, disk->entry_count + 1);
 }
 
 static void
@@ -66,20 +70,20 @@ close_open_batch(struct shard *shard)
 	batch_submit(shard, batch);
 }
 
-/* Have a segment open in which a batch with so many blocks of payload has room. */
+/* Have a segment open in which a batch of so many blocks has room. */
 static int
-make_room(struct shard *shard, enum log_class class, uint32_t payload_blocks)
+make_room(struct shard *shard, enum log_class class, uint32_t block_count)
 {
 	int status;
 
-	if (shard->segment_is_open && segment_room(shard) >= 1 + payload_blocks)
+	if (shard->segment_is_open && segment_fits(shard, block_count, 1))
 		return 0;
 	if (shard->segment_is_open)
 		segment_seal(shard);
 	status = segment_open(shard, class);
 	if (status != 0)
 		return status;
-	tarn_assert(segment_room(shard) >= 1 + payload_blocks);
+	tarn_assert(segment_fits(shard, block_count, 1));
 	return 0;
 }
 
@@ -88,16 +92,17 @@ have_batch(struct shard *shard, enum log_class class, const struct disk_entry *e
 	   uint32_t payload_bytes)
 {
 	uint32_t blocks = (payload_bytes + DISK_BLOCK - 1) / DISK_BLOCK;
+	bool packed = format_entry_packs(entry->kind, payload_bytes);
 	int status;
 
-	if (shard->open_batch != NULL && fits(shard->open_batch, entry->kind, payload_bytes))
+	if (shard->open_batch != NULL && fits(shard, entry->kind, payload_bytes))
 		return 0;
 	if (shard->open_batch != NULL)
 		close_open_batch(shard);
-	status = make_room(shard, class, blocks);
+	status = make_room(shard, class, packed ? blocks : 1 + blocks);
 	if (status != 0)
 		return status;
-	shard->open_batch = batch_open(shard, blocks);
+	shard->open_batch = batch_open(shard, blocks, packed);
 	return shard->open_batch != NULL ? 0 : -EAGAIN;
 }
 
@@ -125,6 +130,7 @@ log_append(struct shard *shard, enum log_class class, const struct disk_entry *e
 {
 	struct disk_batch *disk;
 	struct batch *batch;
+	uint32_t cursor;
 	int status;
 
 	if (tarn_unlikely(shard->failed))
@@ -138,12 +144,18 @@ log_append(struct shard *shard, enum log_class class, const struct disk_entry *e
 		return status;
 	batch = shard->open_batch;
 	disk = batch_disk(batch);
-	batch->cursor = align_cursor(batch->cursor, entry->kind, payload_bytes);
+	cursor = align_cursor(batch->cursor, entry->kind, payload_bytes);
+	/* What the buffer held before is nobody's business. */
+	if (cursor != batch->cursor)
+		memset(batch_data(batch) + (size_t)batch->cursor * DISK_UNIT, 0,
+		       (size_t)(cursor - batch->cursor) * DISK_UNIT);
+	batch->cursor = cursor;
+	ret->number = shard->trailer->entry_count + disk->entry_count;
 	ret->entry = &disk->entry[disk->entry_count++];
 	*ret->entry = *entry;
 	ret->place = batch->block * DISK_BLOCK_UNITS + batch->cursor;
 	ret->entry->place = ret->place;
-	ret->payload = batch->buf + (size_t)batch->cursor * DISK_UNIT;
+	ret->payload = batch_data(batch) + (size_t)batch->cursor * DISK_UNIT;
 	ret->block = shard_place(shard, shard->head, ret->place / DISK_BLOCK_UNITS);
 	ret->seed = segment_of(shard, shard->head)->seed;
 	ret->position = shard_position(shard, shard->head, 0) * DISK_BLOCK_UNITS + ret->place;
@@ -257,7 +269,7 @@ ram_in(const struct log_items *items, uint64_t sequence, uint32_t block)
 
 		if (item->type == LOG_BATCH && item->sequence == sequence &&
 		    block >= batch->block && block < batch->block + batch->block_count)
-			return batch->buf + (size_t)(block - batch->block) * DISK_BLOCK;
+			return batch_data(batch) + (size_t)(block - batch->block) * DISK_BLOCK;
 	}
 	return NULL;
 }
@@ -274,7 +286,7 @@ log_ram(struct shard *shard, uint32_t place)
 	    tarn_likely(TAILQ_EMPTY(&shard->redo)))
 		return NULL;
 	if (open != NULL && open->item.sequence == sequence && block >= open->block)
-		return open->buf + (size_t)(block - open->block) * DISK_BLOCK;
+		return batch_data(open) + (size_t)(block - open->block) * DISK_BLOCK;
 	found = ram_in(&shard->items, sequence, block);
 	return found != NULL ? found : ram_in(&shard->redo, sequence, block);
 }

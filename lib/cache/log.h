@@ -74,14 +74,15 @@ enum batch_state { BATCH_FREE, BATCH_OPEN, BATCH_CLOSED };
 
 struct batch {
 	struct log_item item;
-	uint8_t *buf;	       /* header block, then payload: as on the device */
+	uint8_t *buf;	       /* header block, then payload */
 	uint8_t *own_buf;      /* buf, unless the batch is a large one */
 	uint8_t state;	       /* enum batch_state */
+	bool packed;	       /* of records that need no batch: the header stays in RAM */
 	bool urgent;	       /* somebody waits for it */
 	uint32_t block;	       /* place in its segment */
 	uint32_t block_count;  /* once closed */
 	uint32_t limit_blocks; /* while open */
-	uint32_t cursor;       /* units from the batch's start */
+	uint32_t cursor;       /* units from the start of its data */
 	uint64_t opened_ns;
 	struct log_waiters waiters;
 };
@@ -92,13 +93,21 @@ batch_disk(struct batch *batch)
 	return (struct disk_batch *)(void *)batch->buf;
 }
 
+/* What of it goes to the device. */
+static inline uint8_t *
+batch_data(const struct batch *batch)
+{
+	return batch->packed ? batch->buf + DISK_BLOCK : batch->buf;
+}
+
 /* Copies of the entries of one segment, until its trailer is written. */
 struct trailer {
 	struct tarn_io io;
 	struct shard *shard;
 	uint8_t *buf; /* entries, padding, footer */
 	uint64_t sequence;
-	uint32_t entry_count, batch_count;
+	uint32_t entry_count;
+	uint32_t batch_count; /* those with a header on the device */
 	uint64_t tail, durable, time_s, number;
 	bool busy;    /* belongs to a segment that is open or sealing */
 	bool writing; /* is on its way to the device */
@@ -120,6 +129,7 @@ struct log_slot {
 	uint32_t place;	   /* units from the segment's start */
 	uint32_t block;	   /* place: block of the shard */
 	uint32_t seed;	   /* the segment's */
+	uint32_t number;   /* among the segment's entries: a record says it */
 	uint64_t position; /* in units */
 };
 
@@ -158,8 +168,8 @@ uint64_t segment_free_count(const struct shard *shard);
 int segment_open(struct shard *shard, enum log_class class);
 /** Close the open segment at the cursor. */
 void segment_seal(struct shard *shard);
-/** Blocks that a batch may still take in the open segment, so that the trailer fits behind it. */
-uint32_t segment_room(const struct shard *shard);
+/** \return whether a batch at the cursor may have so much, and the trailer fits behind it. */
+bool segment_fits(const struct shard *shard, uint32_t block_count, uint32_t entry_count);
 /** Write the trailers whose batches are all committed. */
 void segment_trailers(struct shard *shard);
 void segment_set_state(struct shard *shard, struct segment *segment, enum segment_state state);
@@ -168,7 +178,7 @@ struct segment *segment_of(struct shard *shard, uint64_t sequence);
 /* --- batch.c --- */
 
 /** Take a free batch and place it at the cursor. \return NULL: none, or no memory. */
-struct batch *batch_open(struct shard *shard, uint32_t payload_blocks);
+struct batch *batch_open(struct shard *shard, uint32_t payload_blocks, bool packed);
 /** Fill in and seal the header; the cursor moves behind it. */
 void batch_close(struct shard *shard, struct batch *batch);
 /** Move a closed batch to the cursor of the open segment: places, checksums, index. */

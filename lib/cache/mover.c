@@ -109,13 +109,16 @@ seal_payload(struct move *move, const struct log_slot *slot)
 	const struct disk_entry *entry = move->entry;
 	const uint8_t *payload = move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
 
-	memcpy(slot->payload, payload, entry->length);
-	if (entry->kind == DISK_OBJECT_ENTRY)
-		slot->entry->crc32c = format_record_seal(
-		    (struct disk_record *)(void *)slot->payload, slot->seed, slot->place);
-	else
+	memcpy(slot->payload, payload, slot->entry->length);
+	if (entry->kind == DISK_OBJECT_ENTRY) {
+		struct disk_record *record = (struct disk_record *)(void *)slot->payload;
+
+		record->number = slot->number;
+		slot->entry->crc32c = format_record_seal(record, slot->seed, slot->place);
+	} else {
 		slot->entry->crc32c =
 		    tarn_crc32c(format_seed(slot->seed, slot->place), slot->payload, entry->length);
+	}
 }
 
 /* Whether a move that was read still makes sense. */
@@ -185,6 +188,11 @@ move_append(struct mover *mover, struct move *move)
 		entry.flags |= DISK_ENTRY_DIRTY;
 	if (move->bad || (slot->id & INDEX_SUSPECT) != 0)
 		entry.flags |= DISK_ENTRY_SUSPECT;
+	if (entry.kind == DISK_OBJECT_ENTRY) {
+		/* An entry that was made from the index's slot does not know them. */
+		entry.length = (uint32_t)format_record_bytes(record_of(move));
+		entry.expiry_s = record_of(move)->expiry_s;
+	}
 	status = log_append(shard, LOG_RESERVE, &entry, entry.length, &place);
 	if (status != 0)
 		return status;

@@ -116,6 +116,7 @@ fill_record(struct op *op, const struct log_slot *place)
 		.key_bytes = (uint16_t)user->key_bytes,
 		.expiry_s = op->expiry_s,
 		.hash = op->hash,
+		.number = place->number,
 		.stored_s = (uint32_t)tarn_min_u64(cache_now_s(op->shard->cache), UINT32_MAX),
 	};
 	memcpy(key, user->key, user->key_bytes);
@@ -241,8 +242,7 @@ touch_task(struct shard_task *task)
 void
 op_touch_read(struct op *op, const struct disk_record *record)
 {
-	uint64_t bytes = format_record_head_bytes(record->key_bytes, record->value_bytes) +
-			 (uint64_t)record->value_bytes;
+	uint64_t bytes = format_record_bytes(record);
 	struct index_slot *slot = find(op);
 	struct disk_record *copy;
 	struct log_slot place;
@@ -271,6 +271,7 @@ op_touch_read(struct op *op, const struct disk_record *record)
 	memcpy(place.payload, record, bytes);
 	copy = (struct disk_record *)(void *)place.payload;
 	copy->expiry_s = op->expiry_s;
+	copy->number = place.number;
 	place.entry->crc32c = format_record_seal(copy, place.seed, place.place);
 	slot->place = place.block;
 	slot->info = slot_info(&place, bytes);

@@ -8,9 +8,11 @@ bool
 format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 {
 	uint64_t at = (uint64_t)entry->place * DISK_UNIT;
+	uint64_t first = format_entry_packs(entry->kind, entry->length) ? 1 : 2; /* a batch's */
 
 	if (entry->reserved != 0 ||
-	    (entry->flags & ~(DISK_ENTRY_DIRTY | DISK_ENTRY_SUSPECT)) != 0 || at < 2 * DISK_BLOCK)
+	    (entry->flags & ~(DISK_ENTRY_DIRTY | DISK_ENTRY_SUSPECT)) != 0 ||
+	    at < first * DISK_BLOCK)
 		return false;
 	switch (entry->kind) {
 	case DISK_BLOCK_ENTRY:
@@ -71,7 +73,7 @@ format_record_verify(const struct disk_record *record, uint64_t length_bytes, ui
 	whole_bytes = head_bytes + record->value_bytes;
 	/* The index knows the length in units only. */
 	if (tarn_align_up(whole_bytes, DISK_UNIT) != tarn_align_up(record_bytes, DISK_UNIT) ||
-	    head_bytes > length_bytes || record->reserved != 0 || record->reserved_end != 0)
+	    head_bytes > length_bytes || record->reserved != 0)
 		return false;
 	return record->crc32c == record_crc(record, segment_seed, place);
 }
@@ -99,6 +101,50 @@ record_whole(const struct disk_entry *entry, const struct disk_record *record,
 			return false;
 	}
 	return true;
+}
+
+/* The entry of the record at `record`. \return false: there is none, in so many bytes. */
+static bool
+packed_entry(const struct disk_record *record, uint64_t length_bytes, uint32_t segment_seed,
+	     struct disk_entry *ret)
+{
+	uint64_t bytes;
+
+	if (length_bytes < sizeof(*record) || record->value_bytes >= DISK_BLOCK)
+		return false;
+	bytes = format_record_bytes(record);
+	if (bytes > length_bytes ||
+	    !format_record_verify(record, bytes, bytes, segment_seed, ret->place))
+		return false;
+	ret->kind = DISK_OBJECT_ENTRY;
+	ret->length = (uint32_t)bytes;
+	ret->identity = record->hash;
+	ret->crc32c = record->crc32c;
+	ret->expiry_s = record->expiry_s;
+	return true;
+}
+
+uint32_t
+format_packed_read(const void *block, const struct format_packed *where, struct disk_entry *ret)
+{
+	uint32_t count = 0, at = 0;
+
+	while (at < DISK_BLOCK) {
+		const struct disk_record *record =
+		    (const struct disk_record *)(const void *)((const uint8_t *)block + at);
+
+		ret[count] = (struct disk_entry){
+			.place = where->block * DISK_BLOCK_UNITS + at / DISK_UNIT,
+		};
+		if (!packed_entry(record, DISK_BLOCK - at, where->segment_seed, &ret[count]) ||
+		    record->number != where->number + count)
+			break;
+		if (where->verify &&
+		    !format_payload_verify(&ret[count], record, where->segment_seed))
+			return 0;
+		at += (uint32_t)tarn_align_up(ret[count++].length, DISK_UNIT);
+	}
+	return count;
 }
 
 static bool

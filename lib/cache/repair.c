@@ -128,7 +128,8 @@ log_repair_go_on(struct shard *shard)
 	       (item = TAILQ_FIRST(&shard->redo)) != NULL) {
 		struct batch *batch = tarn_container_of(item, struct batch, item);
 
-		if (shard->segment_is_open && segment_room(shard) < batch->block_count)
+		if (shard->segment_is_open &&
+		    !segment_fits(shard, batch->block_count, batch_disk(batch)->entry_count))
 			segment_seal(shard);
 		if (!shard->segment_is_open && segment_open(shard, LOG_RESERVE) != 0) {
 			/* A trailer or header will be free again, or a segment never. */

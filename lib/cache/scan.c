@@ -5,9 +5,12 @@
  *	footer --whole--> trailer --whole--> done
  *	   |                 |
  *	   +--otherwise------+--> batch: header [--> payload] --whole--> next batch
+ *	                          records without a batch --whole--> next block
  *	                              |--not whole, or end_limit: done
  *
- * Headers are found by position alone: each says where the next one is.
+ * Headers are found by position alone: each says where the next one is. Records that need no batch
+ * follow each other by their numbers, so that none is passed over. The segment is read in windows;
+ * where one cannot be read, block by block from then on.
  */
 #include "lib/cache/scan.h"
 
@@ -16,7 +19,9 @@
 
 #include "tarn/env.h"
 
-static void next_batch(struct scan *scan);
+#define WINDOW_BLOCKS 32
+
+static void walk(struct scan *scan);
 
 void
 scan_fini(struct scan *scan)
@@ -66,10 +71,8 @@ note(struct scan *scan, uint64_t tail, uint64_t durable, uint64_t time_s)
 /* --- Batch by batch --- */
 
 static void
-take_batch(struct scan *scan)
+take_batch(struct scan *scan, const struct disk_batch *batch)
 {
-	const struct disk_batch *batch = (const struct disk_batch *)(const void *)scan->buf;
-
 	memcpy(&scan->entries[scan->entry_count], batch->entry,
 	       batch->entry_count * sizeof(batch->entry[0]));
 	scan->entry_count += batch->entry_count;
@@ -77,14 +80,20 @@ take_batch(struct scan *scan)
 	scan->number = batch->number;
 	scan->end_block = batch->block + batch->block_count;
 	note(scan, batch->tail, batch->durable, batch->time_s);
-	next_batch(scan);
+}
+
+/* What of the window begins at end_block. */
+static const void *
+at_end(const struct scan *scan)
+{
+	return scan->buf + (size_t)(scan->end_block - scan->window_block) * DISK_BLOCK;
 }
 
 static void
 payload_read(void *arg, int status)
 {
 	struct scan *scan = arg;
-	const struct disk_batch *batch = (const struct disk_batch *)(const void *)scan->buf;
+	const struct disk_batch *batch = at_end(scan);
 	uint64_t base = (uint64_t)(batch->block + 1) * DISK_BLOCK;
 
 	scan->read_error |= status != 0;
@@ -96,10 +105,12 @@ payload_read(void *arg, int status)
 		    !format_payload_verify(entry, scan->payload + (at - base), scan->seed))
 			status = -EBADMSG;
 	}
-	if (status != 0)
+	if (status != 0) {
 		finish(scan, 0);
-	else
-		take_batch(scan);
+	} else {
+		take_batch(scan, batch);
+		walk(scan);
+	}
 }
 
 /* Whether all payloads lie within their batch. */
@@ -127,7 +138,8 @@ batch_sound(const struct scan *scan, const struct disk_batch *batch)
 	    batch->epoch != scan->epoch || batch->block_count > scan->segment_blocks ||
 	    batch->block + batch->block_count > scan->end_limit)
 		return false;
-	if (scan->batch_count != 0 && batch->number != scan->number + 1)
+	if (batch->first_number != scan->entry_count ||
+	    (scan->batch_count != 0 && batch->number != scan->number + 1))
 		return false;
 	return entries_valid(scan, batch->entry, batch->entry_count) && payloads_inside(batch) &&
 	       scan->entry_count + batch->entry_count <= scan->entries_max;
@@ -144,33 +156,87 @@ have_payload_buf(struct scan *scan, uint32_t block_count)
 	return scan->payload != NULL;
 }
 
-static void
-header_read(void *arg, int status)
-{
-	struct scan *scan = arg;
-	const struct disk_batch *batch = (const struct disk_batch *)(const void *)scan->buf;
+enum walked { WALK_ON, WALK_WAIT, WALK_END };
 
-	scan->read_error |= status != 0;
-	if (status != 0 || !batch_sound(scan, batch)) {
-		finish(scan, 0);
-	} else if (batch->block + batch->block_count <= scan->verify_from ||
-		   batch->block_count == 1) {
-		take_batch(scan);
-	} else if (!have_payload_buf(scan, batch->block_count - 1)) {
-		finish(scan, -ENOMEM);
-	} else {
-		read_blocks(scan, scan->payload, batch->block + 1, batch->block_count - 1,
-			    payload_read);
+static enum walked
+walk_batch(struct scan *scan)
+{
+	const struct disk_batch *batch = at_end(scan);
+
+	if (!batch_sound(scan, batch))
+		return WALK_END;
+	if (batch->block + batch->block_count <= scan->verify_from || batch->block_count == 1) {
+		take_batch(scan, batch);
+		return WALK_ON;
 	}
+	if (!have_payload_buf(scan, batch->block_count - 1)) {
+		finish(scan, -ENOMEM);
+		return WALK_WAIT;
+	}
+	read_blocks(scan, scan->payload, batch->block + 1, batch->block_count - 1, payload_read);
+	return WALK_WAIT;
+}
+
+static enum walked
+walk_packed(struct scan *scan)
+{
+	const struct disk_record *first = at_end(scan);
+	struct disk_entry entries[FORMAT_PACKED_MAX];
+	struct format_packed where = {
+		.segment_seed = scan->seed,
+		.block = scan->end_block,
+		.number = scan->entry_count,
+		.verify = scan->end_block >= scan->verify_from,
+	};
+	uint32_t count = format_packed_read(first, &where, entries);
+
+	if (count == 0 || scan->entry_count + count > scan->entries_max)
+		return WALK_END;
+	memcpy(&scan->entries[scan->entry_count], entries, count * sizeof(entries[0]));
+	scan->entry_count += count;
+	scan->end_block++;
+	note(scan, 0, 0, first->stored_s);
+	return WALK_ON;
 }
 
 static void
-next_batch(struct scan *scan)
+window_read(void *arg, int status)
 {
-	if (scan->end_block >= scan->end_limit)
+	struct scan *scan = arg;
+
+	if (status != 0 && scan->window_count == 1) {
+		scan->read_error = true;
 		finish(scan, 0);
-	else
-		read_blocks(scan, scan->buf, scan->end_block, 1, header_read);
+		return;
+	}
+	if (status != 0) {
+		scan->window_max = 1;
+		scan->window_count = 0;
+	}
+	walk(scan);
+}
+
+static void
+walk(struct scan *scan)
+{
+	enum walked walked = WALK_ON;
+
+	while (walked == WALK_ON && scan->end_block < scan->end_limit) {
+		const struct disk_head *head;
+
+		if (scan->end_block - scan->window_block >= scan->window_count) {
+			scan->window_block = scan->end_block;
+			scan->window_count = (uint32_t)tarn_min_u64(
+			    scan->window_max, scan->end_limit - scan->end_block);
+			read_blocks(scan, scan->buf, scan->window_block, scan->window_count,
+				    window_read);
+			return;
+		}
+		head = at_end(scan);
+		walked = head->magic == DISK_BATCH_MAGIC ? walk_batch(scan) : walk_packed(scan);
+	}
+	if (walked != WALK_WAIT)
+		finish(scan, 0);
 }
 
 static void
@@ -184,25 +250,28 @@ by_batches(struct scan *scan)
 	scan->entries = tarn_iobuf_get(bytes);
 	scan->entry_count = 0;
 	scan->end_block = 1;
+	scan->window_block = scan->window_count = 0;
 	if (scan->entries == NULL)
 		finish(scan, -ENOMEM);
 	else
-		next_batch(scan);
+		walk(scan);
 }
 
 /* --- By the trailer --- */
 
+/* All of the trailer is in scan->entries. */
 static void
 trailer_read(void *arg, int status)
 {
 	struct scan *scan = arg;
-	const struct disk_footer *footer = (const struct disk_footer *)(const void *)scan->buf;
-	uint32_t last = scan->segment_blocks - 1;
+	uint32_t blocks = scan->window_count;
+	const struct disk_footer *footer = format_trailer_footer(scan->entries, blocks);
 
+	/* It is verified again, where the trailer was read after it. */
 	if (status != 0 ||
-	    footer->trailer_crc32c != format_trailer_crc(scan->entries,
-							 last - footer->trailer_block, scan->seed,
-							 footer->trailer_block) ||
+	    format_footer_verify(footer, scan->seed, scan->sequence, scan->segment_blocks) != 0 ||
+	    footer->trailer_crc32c !=
+		format_trailer_crc(scan->entries, blocks, scan->seed, footer->trailer_block) ||
 	    !entries_valid(scan, scan->entries, footer->entry_count)) {
 		by_batches(scan);
 		return;
@@ -216,27 +285,43 @@ trailer_read(void *arg, int status)
 	finish(scan, 0);
 }
 
+/* The end of the segment has been read, and in it perhaps all of the trailer. */
 static void
 footer_read(void *arg, int status)
 {
 	struct scan *scan = arg;
-	const struct disk_footer *footer = (const struct disk_footer *)(const void *)scan->buf;
-	uint32_t last = scan->segment_blocks - 1;
-	uint32_t blocks;
+	const struct disk_footer *footer = format_trailer_footer(scan->buf, scan->window_count);
+	uint32_t blocks, there = scan->window_count;
 
-	if (status != 0 || format_footer_verify(footer, scan->seed, scan->sequence, last) != 0 ||
+	if (status != 0 ||
+	    format_footer_verify(footer, scan->seed, scan->sequence, scan->segment_blocks) != 0 ||
 	    footer->epoch != scan->epoch || footer->end_block > scan->end_limit) {
 		by_batches(scan);
 		return;
 	}
-	blocks = last - footer->trailer_block;
-	scan->entries = tarn_iobuf_get((size_t)(blocks == 0 ? 1 : blocks) * DISK_BLOCK);
-	if (scan->entries == NULL)
+	blocks = scan->segment_blocks - footer->trailer_block;
+	scan->window_count = blocks;
+	scan->entries = tarn_iobuf_get((size_t)blocks * DISK_BLOCK);
+	if (scan->entries == NULL) {
 		finish(scan, -ENOMEM);
-	else if (blocks == 0)
+	} else if (blocks <= there) {
+		memcpy(scan->entries, scan->buf + (size_t)(there - blocks) * DISK_BLOCK,
+		       (size_t)blocks * DISK_BLOCK);
 		trailer_read(scan, 0);
-	else
+	} else {
 		read_blocks(scan, scan->entries, footer->trailer_block, blocks, trailer_read);
+	}
+}
+
+/* With the footer as much as a trailer has: a second read is for those that are longer. */
+static void
+read_footer(struct scan *scan)
+{
+	uint32_t blocks = format_trailer_blocks(scan->segment_blocks);
+
+	scan->window_count = (uint32_t)tarn_min_u64(blocks, WINDOW_BLOCKS);
+	read_blocks(scan, scan->buf, scan->segment_blocks - scan->window_count, scan->window_count,
+		    footer_read);
 }
 
 void
@@ -251,11 +336,12 @@ scan_start(struct scan *scan)
 	scan->by_trailer = scan->read_error = false;
 	if (scan->end_limit > scan->segment_blocks - 1)
 		scan->end_limit = scan->segment_blocks - 1;
-	scan->buf = tarn_iobuf_get(DISK_BLOCK);
+	scan->window_max = WINDOW_BLOCKS;
+	scan->buf = tarn_iobuf_get((size_t)WINDOW_BLOCKS * DISK_BLOCK);
 	if (scan->buf == NULL)
 		finish(scan, -ENOMEM);
 	else if (scan->use_trailer)
-		read_blocks(scan, scan->buf, scan->segment_blocks - 1, 1, footer_read);
+		read_footer(scan);
 	else
 		by_batches(scan);
 }

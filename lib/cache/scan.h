@@ -23,15 +23,16 @@ struct scan {
 	/* What came of it. */
 	struct disk_entry *entries; /* I/O memory; the caller's to put, by scan_fini() */
 	uint32_t entry_count;
-	uint32_t end_block; /* of the batches that are whole */
-	uint32_t batch_count;
+	uint32_t end_block;			/* of the batches that are whole */
+	uint32_t batch_count;			/* with a header */
 	uint64_t tail, durable, time_s, number; /* the highest of all */
 	bool by_trailer;
 	bool read_error; /* a block could not be read: it counts as not whole */
 
 	/* Its own. */
 	struct tarn_io io;
-	uint8_t *buf; /* one header or footer */
+	uint8_t *buf; /* a window of the segment */
+	uint32_t window_block, window_count, window_max;
 	uint8_t *payload;
 	uint32_t payload_blocks, entries_max;
 };

@@ -151,23 +151,14 @@ segment_open(struct shard *shard, enum log_class class)
 
 /* --- Sealing --- */
 
-static uint32_t
-trailer_blocks(uint32_t entry_count)
+bool
+segment_fits(const struct shard *shard, uint32_t block_count, uint32_t entry_count)
 {
-	return (
-	    uint32_t)(tarn_align_up((uint64_t)entry_count * sizeof(struct disk_entry), DISK_BLOCK) /
-		      DISK_BLOCK);
-}
+	uint32_t entries = shard->trailer->entry_count + entry_count;
 
-uint32_t
-segment_room(const struct shard *shard)
-{
-	uint32_t entries = shard->trailer->entry_count + DISK_BATCH_ENTRIES;
-	uint32_t end = shard->segment_blocks - 1 - trailer_blocks(entries);
-
-	if (entries > shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK)
-		return 0;
-	return end > shard->cursor ? end - shard->cursor : 0;
+	return entries <= shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK &&
+	       shard->cursor + block_count + format_trailer_blocks(entries) <=
+		   shard->segment_blocks;
 }
 
 void
@@ -205,33 +196,30 @@ static void
 trailer_write(struct shard *shard, struct trailer *trailer)
 {
 	struct segment *segment = segment_of(shard, trailer->sequence);
-	uint32_t blocks = trailer_blocks(trailer->entry_count);
-	uint32_t last = shard->segment_blocks - 1;
+	uint32_t blocks = format_trailer_blocks(trailer->entry_count);
+	uint32_t first = shard->segment_blocks - blocks;
 	size_t used = (size_t)trailer->entry_count * sizeof(struct disk_entry);
-	struct disk_footer *footer =
-	    (struct disk_footer *)(void *)(trailer->buf + (size_t)blocks * DISK_BLOCK);
+	struct disk_footer *footer = format_trailer_footer(trailer->buf, blocks);
 
-	memset(trailer->buf + used, 0, (size_t)(blocks + 1) * DISK_BLOCK - used);
+	memset(trailer->buf + used, 0, (size_t)blocks * DISK_BLOCK - used);
 	footer->epoch = segment->epoch;
 	footer->sequence = segment->sequence;
 	footer->end_block = segment->end_block;
-	footer->trailer_block = last - blocks;
+	footer->trailer_block = first;
 	footer->entry_count = trailer->entry_count;
-	footer->trailer_crc32c =
-	    format_trailer_crc(trailer->buf, blocks, segment->seed, last - blocks);
+	footer->trailer_crc32c = format_trailer_crc(trailer->buf, blocks, segment->seed, first);
 	footer->shard = shard->number;
 	footer->batch_count = trailer->batch_count;
 	footer->tail = trailer->tail;
 	footer->durable = trailer->durable;
 	footer->time_s = trailer->time_s;
 	footer->number = trailer->number;
-	format_footer_seal(footer, segment->seed, last);
+	format_footer_seal(footer, segment->seed, shard->segment_blocks);
 	trailer->writing = true;
-	shard->counters.log_bytes += (uint64_t)(blocks + 1) * DISK_BLOCK;
-	tarn_bdev_write(shard->channel, &trailer->io, trailer->buf,
-			(uint64_t)(blocks + 1) * DISK_BLOCK,
-			shard_offset(shard, shard_place(shard, segment->sequence, last - blocks)),
-			0, trailer_done, trailer);
+	shard->counters.log_bytes += (uint64_t)blocks * DISK_BLOCK;
+	tarn_bdev_write(shard->channel, &trailer->io, trailer->buf, (uint64_t)blocks * DISK_BLOCK,
+			shard_offset(shard, shard_place(shard, segment->sequence, first)), 0,
+			trailer_done, trailer);
 }
 
 void

@@ -101,9 +101,9 @@ test_segment_and_footer_and_checkpoint_verify_refuse_every_flipped_bit(void)
 	footer->sequence = 3;
 	footer->end_block = 20;
 	footer->trailer_block = 30;
-	footer->entry_count = 128;
+	footer->entry_count = 125; /* one more would not fit beside it */
 	format_footer_seal(footer, SEED, 31);
-	for (size_t bit = 0; bit < sizeof(block) * 8; bit++) {
+	for (size_t bit = 0; bit < sizeof(*footer) * 8; bit++) {
 		flip(bit);
 		admitted += format_footer_verify(footer, SEED, 3, 31) == 0;
 		flip(bit);
@@ -117,6 +117,76 @@ test_segment_and_footer_and_checkpoint_verify_refuse_every_flipped_bit(void)
 		flip(bit);
 	}
 	CU_ASSERT(admitted == 0);
+}
+
+static uint32_t
+read_packed(uint32_t number, bool verify, struct disk_entry *entries)
+{
+	struct format_packed where = {
+		.segment_seed = SEED, .block = 3, .number = number, .verify = verify
+	};
+
+	return format_packed_read(block, &where, entries);
+}
+
+/* Records of 200 bytes, one behind the other, from number 7 on. \return how many fit. */
+static uint32_t
+good_records(void)
+{
+	uint32_t count = 0;
+
+	memset(block, 0, sizeof(block));
+	for (uint32_t at = 0; at + 256 <= DISK_BLOCK; at += 256) {
+		struct disk_record *record = (struct disk_record *)(void *)(block + at);
+
+		record->value_bytes = 200;
+		record->key_bytes = 16;
+		record->hash = count;
+		record->expiry_s = 55;
+		record->number = 7 + count++;
+		format_record_seal(record, SEED, 3 * DISK_BLOCK_UNITS + at / DISK_UNIT);
+	}
+	return count;
+}
+
+static void
+test_records_without_a_batch_are_read_by_number_and_place(void)
+{
+	struct disk_entry entries[FORMAT_PACKED_MAX];
+	struct format_packed where = { .segment_seed = SEED, .number = 7, .verify = true };
+	uint32_t count = good_records();
+
+	CU_ASSERT(count == 16 && read_packed(7, true, entries) == 16);
+	CU_ASSERT(entries[5].kind == DISK_OBJECT_ENTRY && entries[5].identity == 5);
+	CU_ASSERT(entries[5].length == 252 && entries[5].expiry_s == 55);
+	CU_ASSERT(entries[5].place == 3 * DISK_BLOCK_UNITS + 5 * 16);
+	CU_ASSERT(format_entry_valid(&entries[5], 1 << 20));
+	entries[0].place = DISK_BLOCK_UNITS; /* nothing but a header is before it */
+	CU_ASSERT(format_entry_valid(&entries[0], 1 << 20));
+	entries[0].place--;
+	CU_ASSERT(!format_entry_valid(&entries[0], 1 << 20));
+	CU_ASSERT(read_packed(6, true, entries) == 0);
+	where.block = 4;
+	CU_ASSERT(format_packed_read(block, &where, entries) == 0);
+	where.block = 3;
+	where.segment_seed++;
+	CU_ASSERT(format_packed_read(block, &where, entries) == 0);
+}
+
+static void
+test_records_without_a_batch_end_at_the_first_that_is_not_whole(void)
+{
+	struct disk_entry entries[FORMAT_PACKED_MAX];
+	uint32_t wrong = 0;
+
+	good_records();
+	for (size_t bit = 0; bit < 56 * 8; bit++) {
+		flip(9 * 256 * 8 + bit);
+		wrong += read_packed(7, true, entries) != (bit < 52 * 8 ? 9u : 0u);
+		wrong += read_packed(7, false, entries) != (bit < 52 * 8 ? 9u : 16u);
+		flip(9 * 256 * 8 + bit);
+	}
+	CU_ASSERT(wrong == 0);
 }
 
 static void
@@ -211,6 +281,8 @@ test_geometry_fits_its_device(void)
 UT_SUITE(cache_format, NULL, NULL, UT_CASE(test_super_verify_refuses_every_flipped_bit),
 	 UT_CASE(test_batch_verify_refuses_every_flipped_bit_and_every_other_place),
 	 UT_CASE(test_segment_and_footer_and_checkpoint_verify_refuse_every_flipped_bit),
+	 UT_CASE(test_records_without_a_batch_are_read_by_number_and_place),
+	 UT_CASE(test_records_without_a_batch_end_at_the_first_that_is_not_whole),
 	 UT_CASE(test_chunk_verify_looks_at_the_data_too),
 	 UT_CASE(test_records_are_bound_to_their_place_and_whole),
 	 UT_CASE(test_entries_outside_their_segment_are_refused),

@@ -305,23 +305,23 @@ test_power_loss_keeps_what_was_flushed_and_no_mixture(void)
 		power_loss(seed);
 }
 
+/* One shard, one store at a time: one write behind the other. Damage the third. */
 static void
-test_what_lies_behind_a_torn_batch_is_not_believed(void)
+tear_the_third(uint64_t value_bytes, bool batches)
 {
 	struct disk_batch *batch = malloc(4096);
 	uint64_t offset, found = 0;
 
-	/* One shard, one store at a time: batches one behind the other. Damage the third. */
 	stage.opts.shard_count = 1;
 	stage_start();
 	for (uint32_t i = 0; i < 6; i++)
-		stage_store_many(i, 1, 3000, 1, 1);
+		stage_store_many(i, 1, value_bytes, 1, 1);
 	offset = stage.cache->super->data_offset +
 		 1 * (uint64_t)stage.cache->segment_bytes; /* sequence 1 lies at place 1 */
 	stage_crash();
-	for (uint64_t block = 1; block < 20; block++) {
+	for (uint64_t block = 1; block < 30; block++) {
 		stage_raw(TARN_IO_READ, batch, offset + block * 4096, 4096);
-		if (batch->head.magic == DISK_BATCH_MAGIC && ++found == 3) {
+		if ((!batches || batch->head.magic == DISK_BATCH_MAGIC) && ++found == 3) {
 			memset(batch, 0x77, 512);
 			stage_raw(TARN_IO_WRITE, batch, offset + block * 4096, 4096);
 			break;
@@ -329,14 +329,46 @@ test_what_lies_behind_a_torn_batch_is_not_believed(void)
 	}
 	CU_ASSERT(found == 3);
 	stage_start();
-	CU_ASSERT(count_found(0, 6, 3000, 1) == 2);
-	stage_store_many(2, 1, 3000, 9, 1);
+	CU_ASSERT(count_found(0, 6, value_bytes, 1) == 2);
+	stage_store_many(2, 1, value_bytes, 9, 1);
 	stage_crash();
 	stage_start();
 	/* What was behind the hole stays gone, also when the log has gone on. */
-	CU_ASSERT(count_found(0, 2, 3000, 1) == 2 && count_found(2, 1, 3000, 9) == 1);
-	CU_ASSERT(count_found(3, 3, 3000, 1) == 0);
+	CU_ASSERT(count_found(0, 2, value_bytes, 1) == 2 && count_found(2, 1, value_bytes, 9) == 1);
+	CU_ASSERT(count_found(3, 3, value_bytes, 1) == 0);
 	free(batch);
+}
+
+static void
+test_what_lies_behind_a_torn_batch_is_not_believed(void)
+{
+	tear_the_third(6000, true);
+}
+
+static void
+test_what_lies_behind_a_torn_record_without_a_batch_is_not_believed(void)
+{
+	tear_the_third(3000, false);
+}
+
+static void
+test_a_sealed_segment_is_read_by_its_trailer(void)
+{
+	uint64_t offset;
+
+	stage.opts.shard_count = 1;
+	stage.opts.segment_bytes = 128 * 1024;
+	stage_start();
+	stage_store_many(0, 150, 3000, 1, 4);
+	CU_ASSERT(stage.cache->shards[0].head > 4);
+	CU_ASSERT(stage_flush() == 0);
+	offset = stage.cache->super->data_offset + (uint64_t)stage.cache->segment_bytes + 4096;
+	stage_crash();
+	memset(stage_value, 0x77, 4096);
+	stage_raw(TARN_IO_WRITE, stage_value, offset, 4096); /* the first record of segment 1 */
+	stage_start();
+	CU_ASSERT(stage.cache->info.damaged_segments == 0);
+	CU_ASSERT(count_found(0, 1, 3000, 1) == 0 && count_found(1, 149, 3000, 1) == 149);
 }
 
 UT_SUITE(cache_recovery, stage_setup, stage_teardown,
@@ -353,4 +385,6 @@ UT_SUITE(cache_recovery, stage_setup, stage_teardown,
 	 UT_CASE(test_a_newer_version_another_uuid_and_other_geometry_are_refused),
 	 UT_CASE(test_a_device_that_is_too_small_is_refused_with_a_reason),
 	 UT_CASE(test_power_loss_keeps_what_was_flushed_and_no_mixture),
-	 UT_CASE(test_what_lies_behind_a_torn_batch_is_not_believed));
+	 UT_CASE(test_a_sealed_segment_is_read_by_its_trailer),
+	 UT_CASE(test_what_lies_behind_a_torn_batch_is_not_believed),
+	 UT_CASE(test_what_lies_behind_a_torn_record_without_a_batch_is_not_believed));
