@@ -94,7 +94,7 @@ finish(struct shard *shard, struct batch *batch)
 	disk->block = batch->block;
 	disk->block_count = batch->block_count;
 	disk->shard = shard->number;
-	disk->tail = shard->tail;
+	disk->tail = shard->told_tail = shard->tail;
 	disk->durable = shard->durable;
 	disk->number = ++shard->batch_number;
 	disk->first_number = shard->trailer->entry_count;

@@ -34,6 +34,7 @@ static void
 commit_header(struct shard *shard, struct log_header *header)
 {
 	shard->committed = shard_position(shard, header->item.sequence, 1);
+	shard->committed_tail = tarn_max_u64(shard->committed_tail, header->disk->tail);
 	header->used = false;
 }
 

@@ -81,6 +81,20 @@ flush_want(struct shard *shard)
 }
 
 void
+flush_want_position(struct shard *shard, uint64_t position)
+{
+	if (shard->flush.position < position)
+		flush_want(shard);
+}
+
+void
+flush_want_tail(struct shard *shard, uint64_t tail)
+{
+	if (shard->flush.tail < tail)
+		flush_want(shard);
+}
+
+void
 flush_wait(struct shard *shard, struct log_waiter *waiter)
 {
 	if (waiter->position <= shard->durable) {
@@ -88,7 +102,7 @@ flush_wait(struct shard *shard, struct log_waiter *waiter)
 		return;
 	}
 	TAILQ_INSERT_TAIL(&shard->flush.waiters, waiter, link);
-	flush_want(shard);
+	flush_want_position(shard, waiter->position);
 }
 
 void
@@ -146,16 +160,16 @@ publish_gap(struct shard *shard)
 }
 
 static void
-succeeded(struct shard *shard)
+succeeded(struct shard *shard, uint64_t position, uint64_t tail)
 {
 	shard->counters.flush_count++;
-	if (shard->flush.position > shard->durable) {
-		shard->durable = shard->flush.position;
+	if (position > shard->durable) {
+		shard->durable = position;
 		shard_unblock(shard);
 	}
 	if (tarn_unlikely(shard->gap_unpublished) && !publish_gap(shard))
 		return;
-	shard->durable_tail = tarn_max_u64(shard->durable_tail, shard->flush.tail);
+	shard->durable_tail = tarn_max_u64(shard->durable_tail, tail);
 	reclaim_durable(shard);
 	tell_waiters(shard, shard->durable, 0);
 }
@@ -191,12 +205,13 @@ told(void *arg)
 	struct shard *shard = arg;
 	struct tarn_cache *cache = shard->cache;
 	int status = cache->flush.status;
-	uint64_t position = shard->flush.position;
+	uint64_t position = shard->flush.position, tail = shard->flush.tail;
 	bool believed = position != 0;
 
+	shard->flush.position = shard->flush.tail = 0; /* who is told may want the next */
 	if (status == 0 && believed) {
 		shard->flush_failures = 0;
-		succeeded(shard);
+		succeeded(shard, position, tail);
 	} else if (status != 0) {
 		/* Also where this shard had a gap already: it then has more of one. */
 		open_gap(shard);
@@ -213,7 +228,7 @@ collect(void *arg)
 	shard->flush.kicked = false;
 	/* 0: it must not be believed, whatever comes of it. */
 	shard->flush.position = shard->gap_open || shard->failed ? 0 : shard->committed;
-	shard->flush.tail = shard->committed_tail;
+	shard->flush.tail = shard->flush.position != 0 ? shard->committed_tail : 0;
 	tarn_msg_send(tarn_reactor_get(0), &shard->flush.msg, shard_collected, shard->cache);
 }
 

@@ -120,7 +120,9 @@ foreground_has_room(struct shard *shard)
 		return false;
 	if (shard->head < durable + free_count)
 		return true;
-	flush_want(shard);
+	flush_want_position(
+	    shard,
+	    shard_position(shard, shard->head - tarn_min_u64(free_count - 1, shard->head), 0));
 	return false;
 }
 
@@ -177,9 +179,12 @@ log_bare_batch(struct shard *shard)
 	if (shard->repairing || shard->item_failed)
 		return -EAGAIN;
 	status = have_batch(shard, LOG_RESERVE, &bare, 0);
-	if (status == 0)
-		shard->last_batch = shard->open_batch;
-	return status;
+	if (status != 0)
+		return status;
+	shard->last_batch = shard->open_batch;
+	shard->open_batch->urgent = true;
+	tarn_deferred_schedule(&shard->kick);
+	return 0;
 }
 
 /* --- Waiting --- */

@@ -141,7 +141,7 @@ int log_append(struct shard *shard, enum log_class class, const struct disk_entr
 	       uint32_t payload_bytes, struct log_slot *ret);
 /**
  * Have a batch open, if need be one without entries, whose header will say the tail of now; as if
- * an entry had been appended to it. \return as log_append().
+ * an entry had been appended to it that somebody waits for. \return as log_append().
  */
 int log_bare_batch(struct shard *shard);
 /** Be told when the entry appended last is committed or durable. It makes its batch urgent. */

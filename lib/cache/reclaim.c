@@ -3,8 +3,11 @@
  * Reclaim of the oldest segment, and closing of gaps: one machine, one segment at a time.
  *
  *	IDLE --few free segments--> SCAN --entries--> HINT --told, or urgent--> MOVE
- *	MOVE --all moved--> TAIL --tail appended--> IDLE, and the segment waits in `freeing`
+ *	MOVE --all moved--> IDLE, and the segment waits in `freeing`
  *	freeing: --tail durable--> its entries leave the index, in steps --no reader--> FREE
+ *
+ * The tail is said by the headers of the segments and batches that come. One flush makes it durable
+ * for all segments that wait; hasten() sees to it while there is still room.
  *
  *	IDLE --gap--> GAP_NEXT --sealed--> GAP_SCAN --entries--> GAP_MOVE --all moved--> GAP_NEXT
  *	GAP_NEXT --none left--> GAP_FENCE --committed--> IDLE (flush_gap_closed)
@@ -18,33 +21,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/cache/freeing.h"
 #include "lib/cache/internal.h"
 #include "lib/cache/mover.h"
 
-#define DROP_STEP 256	 /* entries dropped in one step */
 #define HINT_NS 50000000 /* how long the volumes may clean before their blocks are moved */
 #define HINT_BLOCKS 256	 /* told at a time */
+#define FLUSH_AHEAD 3	 /* free segments beside the reserve when a flush begins */
 
 enum reclaim_state {
 	RECLAIM_IDLE,
 	RECLAIM_SCAN,
 	RECLAIM_HINT,
 	RECLAIM_MOVE,
-	RECLAIM_TAIL,
 	GAP_NEXT,
 	GAP_SCAN,
 	GAP_MOVE,
 	GAP_FENCE,
-};
-
-/* A segment whose entries are still in the index, until the tail behind it is durable. */
-struct freeing {
-	uint64_t sequence;
-	struct disk_entry *entries;
-	uint32_t entry_count, next;
-	bool used;
-	bool waiting; /* the waiter is in a list */
-	struct log_waiter waiter;
 };
 
 struct reclaim {
@@ -57,7 +50,7 @@ struct reclaim {
 	struct scan scan;
 	struct mover mover;
 	struct log_waiter fence;
-	struct freeing freeing[SHARD_FREEING_MAX];
+	struct freeing freeing;
 };
 
 int
@@ -82,8 +75,7 @@ reclaim_fini(struct shard *shard)
 		return;
 	scan_fini(&reclaim->scan);
 	mover_fini(&reclaim->mover);
-	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
-		tarn_iobuf_put(reclaim->freeing[i].entries);
+	freeing_fini(&reclaim->freeing);
 	free(reclaim);
 	shard->reclaim = NULL;
 }
@@ -94,103 +86,28 @@ reclaim_hold(struct shard *shard)
 	shard->reclaim->held = true;
 }
 
-/* --- Freeing --- */
-
-static struct freeing *
-oldest_freeing(struct reclaim *reclaim)
-{
-	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
-		if (reclaim->freeing[i].used &&
-		    reclaim->freeing[i].sequence == reclaim->shard->freed)
-			return &reclaim->freeing[i];
-	return NULL;
-}
-
-static struct freeing *
-unused_freeing(struct reclaim *reclaim)
-{
-	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
-		if (!reclaim->freeing[i].used && !reclaim->freeing[i].waiting)
-			return &reclaim->freeing[i];
-	return NULL;
-}
-
-static void
-drop_entry(struct shard *shard, struct freeing *freeing, const struct disk_entry *entry)
-{
-	struct index_slot *slot = mover_slot(shard, freeing->sequence, entry);
-
-	if (slot == NULL)
-		return;
-	if (entry->expiry_s != 0 && entry->expiry_s <= cache_now_s(shard->cache))
-		shard->counters.expired_count++;
-	else if (entry->kind == DISK_BLOCK_ENTRY &&
-		 ban_hits_block(&shard->bans, entry->volume, entry->identity,
-				mover_position(shard, freeing->sequence, entry)))
-		shard->counters.banned_count++;
-	else
-		shard->counters.dropped_count++;
-	index_remove(&shard->index, slot);
-}
-
-static void
-free_segment(struct shard *shard, struct freeing *freeing)
-{
-	struct segment *segment = segment_of(shard, freeing->sequence);
-
-	segment_set_state(shard, segment, SEGMENT_FREE);
-	shard->freed = freeing->sequence + 1;
-	ban_retire(&shard->bans, shard_position(shard, shard->freed, 0) * DISK_BLOCK_UNITS);
-	tarn_iobuf_put(freeing->entries);
-	freeing->entries = NULL;
-	freeing->used = false;
-	shard->counters.segment_freed_count++;
-	shard_unblock(shard);
-}
-
-static bool
-may_drop(const struct shard *shard, const struct freeing *freeing)
-{
-	return freeing != NULL && shard->durable_tail > freeing->sequence;
-}
-
-static int
-freeing_step(struct reclaim *reclaim)
-{
-	struct shard *shard = reclaim->shard;
-	struct freeing *freeing = oldest_freeing(reclaim);
-	int work = 0;
-
-	if (!may_drop(shard, freeing))
-		return 0;
-	while (freeing->next < freeing->entry_count && work < DROP_STEP) {
-		drop_entry(shard, freeing, &freeing->entries[freeing->next++]);
-		work++;
-	}
-	if (freeing->next == freeing->entry_count &&
-	    segment_of(shard, freeing->sequence)->reader_count == 0) {
-		free_segment(shard, freeing);
-		work++;
-	}
-	return work;
-}
-
 void
 reclaim_durable(struct shard *shard)
 {
-	struct reclaim *reclaim = shard->reclaim;
-	struct freeing *freeing = oldest_freeing(reclaim);
-
-	if (may_drop(shard, freeing) && freeing->next == freeing->entry_count)
-		freeing_step(reclaim);
+	freeing_durable(shard, &shard->reclaim->freeing);
 }
 
 /* --- The oldest segment --- */
 
+/* Segments that one flush frees. */
 static uint64_t
-low_water(const struct shard *shard)
+flock(const struct shard *shard)
 {
-	return SHARD_RESERVE + 2 + shard->segment_count / 128;
+	uint64_t share = shard->segment_count / 128;
+
+	return share == 0 ? 1 : tarn_min_u64(share, SHARD_FREEING_MAX);
+}
+
+/* Segments that wait in `freeing`. */
+static uint64_t
+waiting_count(const struct shard *shard)
+{
+	return shard->tail - shard->freed;
 }
 
 static bool
@@ -199,7 +116,9 @@ wants_reclaim(const struct reclaim *reclaim)
 	const struct shard *shard = reclaim->shard;
 
 	return !reclaim->held && !shard->failed && shard->running && shard->tail < shard->head &&
-	       segment_free_count(shard) < low_water(shard) &&
+	       waiting_count(shard) < SHARD_FREEING_MAX &&
+	       segment_free_count(shard) + waiting_count(shard) <
+		   SHARD_RESERVE + FLUSH_AHEAD + flock(shard) &&
 	       shard->segments[shard_segment_number(shard, shard->tail)].state == SEGMENT_SEALED;
 }
 
@@ -353,15 +272,6 @@ begin_reclaim(struct reclaim *reclaim)
 	begin_move(reclaim);
 }
 
-static void
-tail_durable(struct log_waiter *waiter, int status)
-{
-	struct freeing *freeing = tarn_container_of(waiter, struct freeing, waiter);
-
-	(void)status; /* where that flush failed, a later one will carry the tail */
-	freeing->waiting = false;
-}
-
 /*
  * A gap has opened, and until it is closed no tail becomes durable to make room in `freeing`: the
  * segment is taken up again after that. What was moved of it is not live there any more.
@@ -384,10 +294,10 @@ log_is_full(const struct reclaim *reclaim)
 	const struct shard *shard = reclaim->shard;
 	bool busy = log_busy(shard) || shard->trailers[0].busy || shard->trailers[1].busy;
 
-	/* Segments become free once the tail is durable, but not while there is a gap. */
+	/* Segments become free once a told tail is durable, but not while there is a gap. */
 	return segment_free_count(shard) == 0 && !shard->segment_is_open && !busy &&
 	       !shard->repairing && !mover_reading(&reclaim->mover) &&
-	       (shard->gap_open || shard->tail == shard->freed);
+	       (shard->gap_open || shard->told_tail <= shard->freed);
 }
 
 /* There was no room, or reads are under way. */
@@ -401,28 +311,40 @@ stuck(struct reclaim *reclaim)
 	return 0;
 }
 
-static int
-append_tail(struct reclaim *reclaim)
+/* All is moved: from here on each header says so, and lies behind what was moved. */
+static void
+move_tail(struct reclaim *reclaim)
 {
 	struct shard *shard = reclaim->shard;
-	struct freeing *freeing = unused_freeing(reclaim);
+	uint64_t sequence = reclaim->mover.sequence;
 
-	if (freeing == NULL)
-		return reclaim->gap_again ? give_up(reclaim) : 0;
-	if (log_bare_batch(shard) != 0)
-		return stuck(reclaim);
-	/* From here on each header says so; what was moved lies before, or in the same batch. */
-	shard->tail = tarn_max_u64(shard->tail, reclaim->mover.sequence + 1);
-	log_wait(shard, &freeing->waiter, true, tail_durable);
-	freeing->used = freeing->waiting = true;
-	freeing->sequence = reclaim->mover.sequence;
-	freeing->entries = reclaim->scan.entries;
-	freeing->entry_count = reclaim->scan.entry_count;
-	freeing->next = 0;
+	tarn_assert(sequence == shard->tail);
+	shard->tail++;
+	freeing_add(&reclaim->freeing, sequence, reclaim->scan.entries, reclaim->scan.entry_count);
 	reclaim->scan.entries = NULL;
-	segment_set_state(shard, segment_of(shard, freeing->sequence), SEGMENT_FREEING);
+	segment_set_state(shard, segment_of(shard, sequence), SEGMENT_FREEING);
 	reclaim->state = RECLAIM_IDLE;
-	return 1;
+}
+
+/* Have the tail said and made durable when segments have to become free. */
+static void
+hasten(struct reclaim *reclaim)
+{
+	struct shard *shard = reclaim->shard;
+
+	if (waiting_count(shard) == 0 || shard->durable_tail == shard->tail || shard->gap_open ||
+	    shard->failed)
+		return;
+	if (segment_free_count(shard) >= SHARD_RESERVE + FLUSH_AHEAD &&
+	    waiting_count(shard) < SHARD_FREEING_MAX)
+		return;
+	if (shard->committed_tail > shard->freed) {
+		if (shard->durable_tail < shard->committed_tail)
+			flush_want_tail(shard, shard->committed_tail);
+	} else if (shard->told_tail <= shard->freed && log_bare_batch(shard) != 0 &&
+		   log_is_full(reclaim)) {
+		log_fail(shard);
+	}
 }
 
 /* --- Gaps --- */
@@ -519,7 +441,7 @@ static int
 hint_step(struct reclaim *reclaim)
 {
 	if (tarn_now_ns() < reclaim->hint_until_ns &&
-	    segment_free_count(reclaim->shard) > SHARD_RESERVE)
+	    segment_free_count(reclaim->shard) >= SHARD_RESERVE + FLUSH_AHEAD)
 		return 0;
 	begin_move(reclaim);
 	return 1;
@@ -533,8 +455,8 @@ move_step(struct reclaim *reclaim)
 	if (!mover_done(&reclaim->mover))
 		return work != 0 ? work : stuck(reclaim);
 	if (reclaim->state == RECLAIM_MOVE) {
-		reclaim->state = RECLAIM_TAIL;
-		return work + append_tail(reclaim);
+		move_tail(reclaim);
+		return work + 1;
 	}
 	reclaim->gap_sequence++;
 	reclaim->state = GAP_NEXT;
@@ -545,8 +467,9 @@ int
 reclaim_step(struct shard *shard)
 {
 	struct reclaim *reclaim = shard->reclaim;
-	int work = freeing_step(reclaim);
+	int work = freeing_step(shard, &reclaim->freeing);
 
+	hasten(reclaim);
 	switch (reclaim->state) {
 	case RECLAIM_IDLE:
 		return work + idle_step(reclaim);
@@ -555,8 +478,6 @@ reclaim_step(struct shard *shard)
 	case RECLAIM_MOVE:
 	case GAP_MOVE:
 		return work + move_step(reclaim);
-	case RECLAIM_TAIL:
-		return work + append_tail(reclaim);
 	case GAP_NEXT:
 		return work + gap_next(reclaim);
 	default:
@@ -567,10 +488,9 @@ reclaim_step(struct shard *shard)
 bool
 reclaim_ready(const struct shard *shard)
 {
-	struct reclaim *reclaim = shard->reclaim;
-	const struct freeing *freeing = oldest_freeing(reclaim);
+	const struct reclaim *reclaim = shard->reclaim;
 
-	if (may_drop(shard, freeing) && freeing->next < freeing->entry_count)
+	if (freeing_ready(shard, &reclaim->freeing))
 		return true;
 	switch (reclaim->state) {
 	case RECLAIM_IDLE:
@@ -593,8 +513,7 @@ reclaim_idle(const struct shard *shard)
 	if (reclaim->state == RECLAIM_SCAN || reclaim->state == GAP_SCAN ||
 	    mover_reading(&reclaim->mover))
 		return false;
-	for (uint32_t i = 0; i < SHARD_FREEING_MAX; i++)
-		if (reclaim->freeing[i].waiting)
-			return false;
+	if (freeing_under_way(shard, &reclaim->freeing))
+		return false;
 	return shard->failed || (reclaim->state == RECLAIM_IDLE && !reclaim->gap_again);
 }

@@ -117,6 +117,8 @@ cut_log(struct shard *shard)
 	}
 	shard->segment_is_open = false;
 	shard->trailer = NULL;
+	shard->told_tail =
+	    shard->committed_tail; /* headers that said more are not laid out again */
 }
 
 void

@@ -200,7 +200,8 @@ replay_finish(struct recovery *recovery)
 	} else {
 		set_segments(recovery);
 	}
-	shard->freed = shard->tail = shard->durable_tail = shard->committed_tail = recovery->tail;
+	shard->freed = shard->tail = recovery->tail;
+	shard->durable_tail = shard->committed_tail = shard->told_tail = recovery->tail;
 	shard->head = recovery->last;
 	shard->next_floor = recovery->max_sequence;
 	shard->committed = shard_position(shard, recovery->last, recovery->last_end);

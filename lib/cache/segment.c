@@ -12,6 +12,8 @@
 
 #include "lib/cache/internal.h"
 
+#define FLUSH_SEGMENTS_MAX 4 /* opened until a flush begins; fewer where there are few */
+
 struct segment *
 segment_of(struct shard *shard, uint64_t sequence)
 {
@@ -110,6 +112,22 @@ pass_over(struct shard *shard, uint64_t from, uint64_t to)
 	}
 }
 
+/*
+ * What no flush has made durable is bounded by what is free (foreground_has_room()): have one begin
+ * while there is half of that left. And recovery takes a hole above the durable position that it
+ * knows of, from headers, for the end of the log: so that is not to be far behind.
+ */
+static void
+flush_ahead(struct shard *shard)
+{
+	uint64_t durable = shard->durable / shard->segment_blocks;
+	uint64_t limit = tarn_min_u64(FLUSH_SEGMENTS_MAX, 2 + shard->segment_count / 256);
+
+	limit = tarn_min_u64(limit, segment_free_count(shard) / 2);
+	if (shard->head - tarn_min_u64(durable, shard->head) >= limit)
+		flush_want_position(shard, shard_position(shard, shard->head - 1, 0));
+}
+
 int
 segment_open(struct shard *shard, enum log_class class)
 {
@@ -137,6 +155,7 @@ segment_open(struct shard *shard, enum log_class class)
 	header->item.type = LOG_HEADER;
 	header->item.sequence = sequence;
 	shard->head = sequence;
+	shard->told_tail = shard->tail;
 	shard->cursor = 1;
 	shard->segment_is_open = true;
 	trailer->busy = true;
@@ -146,6 +165,7 @@ segment_open(struct shard *shard, enum log_class class)
 	shard->trailer = trailer;
 	shard->counters.log_bytes += DISK_BLOCK;
 	log_item_submit(shard, &header->item, header->disk, shard_place(shard, sequence, 0), 1);
+	flush_ahead(shard);
 	return 0;
 }
 
@@ -186,7 +206,6 @@ trailer_done(void *arg, int status)
 	segment->trailer = status == 0;
 	shard->counters.write_error_count += status != 0;
 	segment_set_state(shard, segment, SEGMENT_SEALED);
-	flush_want(shard);
 	if (shard->repairing)
 		log_repair_go_on(shard);
 	shard_unblock(shard);

@@ -280,7 +280,7 @@ shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
 	shard->segment_count = (uint32_t)cache->segment_count;
 	shard->segment_blocks = cache->segment_bytes / DISK_BLOCK;
 	shard->rng = cache_random(&cache->rng);
-	shard->freed = shard->tail = 1;
+	shard->freed = shard->tail = shard->told_tail = 1;
 	shard->dirty_limit = dirty_limit(shard);
 	shard->kick = (struct tarn_deferred){ .fn = kick, .arg = shard };
 	shard->retry = (struct tarn_deferred){ .fn = retry, .arg = shard };

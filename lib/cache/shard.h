@@ -17,7 +17,7 @@
 #define SHARD_BATCH_BYTES (512 * 1024)
 #define SHARD_TOKEN_COUNT 4096
 #define SHARD_READ_COUNT 128
-#define SHARD_FREEING_MAX 2    /* segments that wait for the durable tail */
+#define SHARD_FREEING_MAX 8    /* segments that wait for the durable tail */
 #define SHARD_WRITE_FAILURES 5 /* in a row, until the shard stops writing */
 
 struct block_read;
@@ -43,8 +43,8 @@ struct shard_flush {
 	struct tarn_msg kick_msg, msg;
 	bool kicked;	   /* the cycle has been asked for */
 	bool wanted;	   /* for its own sake, without a waiter */
-	uint64_t position; /* blocks: committed when the cycle began */
-	uint64_t tail;
+	uint64_t position; /* blocks: committed when the cycle began; 0: none is on its way */
+	uint64_t tail;	   /* likewise */
 	struct log_waiters waiters; /* committed, not durable */
 };
 
@@ -76,6 +76,7 @@ struct shard {
 	uint64_t next_floor; /* the next to be opened is above this: recovery saw it */
 	uint64_t freed;	     /* sequence: all below are free */
 	uint64_t tail;	     /* what the next header says */
+	uint64_t told_tail;  /* what one says that is committed, or on its way */
 	uint64_t durable_tail;
 	bool segment_is_open;
 	uint32_t cursor; /* block of the open segment */
@@ -197,6 +198,9 @@ bool flush_cycle_idle(const struct tarn_cache *cache);
 void flush_init(struct shard *shard);
 /** Have a flush cycle begin that covers what is committed now. */
 void flush_want(struct shard *shard);
+/** The same, unless one is on its way that covers that much already. */
+void flush_want_position(struct shard *shard, uint64_t position);
+void flush_want_tail(struct shard *shard, uint64_t tail);
 /** A waiter whose entry is committed. */
 void flush_wait(struct shard *shard, struct log_waiter *waiter);
 /** All that the gap held is appended again and committed. */

@@ -70,9 +70,9 @@ test_what_a_failed_flush_lost_is_found_where_it_was_written_again(void)
 	stage_start();
 	stage_store_many(0, 10, 3000, 1, 4);
 	CU_ASSERT(stage_flush() == 0);
-	stage_store_many(10, 60, 3000, 1, 8);
 	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 1, 0);
-	stage_flush(); /* or one that was under way fails */
+	stage_store_many(10, 60, 3000, 1, 8);
+	stage_flush(); /* or one that began by itself fails */
 	CU_ASSERT(stage_flush() == 0);
 	at = byte_of(stage.cache->shards[0].gap_start);
 	bytes = byte_of(stage.cache->shards[0].gap_end) - at;
