@@ -23,6 +23,11 @@ uint64_t tarn_now_ns(void);
  */
 uint64_t tarn_now_unordered_ns(void);
 /**
+ * The same, but counting the time that the machine was suspended as well (CLOCK_BOOTTIME): not to
+ * be compared with the others.
+ */
+uint64_t tarn_boot_ns(void);
+/**
  * From here on tarn_now_ns() is what tarn_fake_clock_advance() makes it, starting at start_ns.
  * Tests only.
  */

@@ -69,7 +69,7 @@ struct tarn_cache {
 static inline uint64_t
 cache_now_s(const struct tarn_cache *cache)
 {
-	return cache->anchor_s + (tarn_now_ns() - cache->anchor_ns) / 1000000000;
+	return cache->anchor_s + (tarn_boot_ns() - cache->anchor_ns) / 1000000000;
 }
 
 /** A number from a generator that the environment seeded (splitmix64). */

@@ -41,11 +41,11 @@ static struct {
 } env_clock;
 
 static uint64_t
-kernel_now_ns(void)
+kernel_now_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
@@ -113,7 +113,7 @@ sample_both(uint64_t *ret_tsc, uint64_t *ret_ns)
 
 		before = __rdtsc();
 		_mm_lfence();
-		now = kernel_now_ns();
+		now = kernel_now_ns(CLOCK_MONOTONIC);
 		_mm_lfence();
 		after = __rdtsc();
 		if (after - before >= best)
@@ -151,13 +151,13 @@ tsc_calibrate(void)
 static inline uint64_t
 tsc_now_ns(void)
 {
-	return kernel_now_ns();
+	return kernel_now_ns(CLOCK_MONOTONIC);
 }
 
 static inline uint64_t
 tsc_now_unordered_ns(void)
 {
-	return kernel_now_ns();
+	return kernel_now_ns(CLOCK_MONOTONIC);
 }
 
 static bool
@@ -195,7 +195,7 @@ tarn_now_ns(void)
 		return tsc_now_ns();
 	if (source == CLOCK_SOURCE_FAKE)
 		return atomic_load_explicit(&env_clock.fake_ns, memory_order_relaxed);
-	return kernel_now_ns();
+	return kernel_now_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t
@@ -204,6 +204,14 @@ tarn_now_unordered_ns(void)
 	uint32_t source = atomic_load_explicit(&env_clock.source, memory_order_relaxed);
 
 	return tarn_likely(source == CLOCK_SOURCE_TSC) ? tsc_now_unordered_ns() : tarn_now_ns();
+}
+
+uint64_t
+tarn_boot_ns(void)
+{
+	if (atomic_load_explicit(&env_clock.source, memory_order_relaxed) == CLOCK_SOURCE_FAKE)
+		return tarn_now_ns();
+	return kernel_now_ns(CLOCK_BOOTTIME);
 }
 
 void

@@ -118,6 +118,7 @@ test_fake_clock_moves_only_when_told(void)
 	tarn_fake_clock_advance(234);
 	CU_ASSERT_EQUAL(tarn_now_ns(), 1234);
 	CU_ASSERT_EQUAL(tarn_now_unordered_ns(), 1234);
+	CU_ASSERT_EQUAL(tarn_boot_ns(), 1234);
 }
 
 static void
@@ -130,8 +131,21 @@ test_the_real_clock_comes_back_after_the_fake_one(void)
 	CU_ASSERT_TRUE(tarn_now_ns() >= before);
 }
 
+static void
+test_boot_time_counts_at_least_the_time_awake(void)
+{
+	struct timespec now;
+	uint64_t boot_ns;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	boot_ns = tarn_boot_ns();
+	CU_ASSERT_TRUE(boot_ns >= (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	CU_ASSERT_TRUE(boot_ns / 1000000000 <= (uint64_t)now.tv_sec + 60);
+}
+
 UT_SUITE(clock, setup, teardown, UT_CASE(test_time_does_not_go_back_when_env_starts),
 	 UT_CASE(test_a_threads_own_time_does_not_go_back),
 	 UT_CASE(test_time_does_not_go_back_from_thread_to_thread),
 	 UT_CASE(test_time_runs_at_the_kernels_rate), UT_CASE(test_fake_clock_moves_only_when_told),
-	 UT_CASE(test_the_real_clock_comes_back_after_the_fake_one));
+	 UT_CASE(test_the_real_clock_comes_back_after_the_fake_one),
+	 UT_CASE(test_boot_time_counts_at_least_the_time_awake));
