@@ -54,10 +54,13 @@ static void
 settle(void *arg)
 {
 	struct shard *shard = arg;
+	struct shard_settleds settleds = TAILQ_HEAD_INITIALIZER(settleds);
 	struct shard_settled *settled;
 
-	while ((settled = TAILQ_FIRST(&shard->settled)) != NULL) {
-		TAILQ_REMOVE(&shard->settled, settled, link);
+	/* Who is told may ask for more, which may settle at once: that is for the next turn. */
+	TAILQ_CONCAT(&settleds, &shard->settled, link);
+	while ((settled = TAILQ_FIRST(&settleds)) != NULL) {
+		TAILQ_REMOVE(&settleds, settled, link);
 		settled->fn(settled);
 	}
 }
