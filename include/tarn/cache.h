@@ -179,6 +179,11 @@ struct tarn_cache_op {
  */
 void tarn_cache_store(struct tarn_cache_op *op);
 void tarn_cache_lookup(struct tarn_cache_op *op);
+/**
+ * 0 whenever there was something to remove under the key's hash, without a look at what it was: it
+ * may have expired or been purged, or (one in 2^54) be another key's object, which then goes as
+ * well.
+ */
 void tarn_cache_remove(struct tarn_cache_op *op);
 /** A new time to live. The object is written again. */
 void tarn_cache_touch(struct tarn_cache_op *op);

@@ -12,6 +12,7 @@ struct block_read {
 	struct block_op *op; /* NULL: not in use */
 	struct block_read *next;
 	uint16_t first, count; /* blocks of the request */
+	uint16_t rest;	       /* more of them, to be read one by one: they failed together */
 	uint32_t place;
 	uint8_t *buf;
 	uint32_t crc32c[BLOCK_READ_MAX];

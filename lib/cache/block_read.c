@@ -40,9 +40,9 @@ read_put(struct block_op *op, struct block_read *read)
 	op->shard->free_reads = read;
 }
 
-/* Block n is not what was stored. */
+/* Block n is not what was stored, or cannot be read. */
 static void
-bad_block(struct block_op *op, uint32_t n, uint32_t place)
+bad_block(struct block_op *op, uint32_t n, uint32_t place, bool unreadable)
 {
 	struct tarn_cache_block_req *user = block_user(op);
 	struct shard *shard = op->shard;
@@ -59,11 +59,11 @@ bad_block(struct block_op *op, uint32_t n, uint32_t place)
 	if (block_map_test(user->dirty, n)) {
 		block_map_set(user->bad, n);
 		op->outcome = -EIO;
-		shard->counters.crc_error_dirty++;
+		shard->counters.crc_error_dirty += !unreadable;
 		return;
 	}
-	shard->counters.crc_error_clean++;
-	shard->counters.miss[TARN_CACHE_MISS_CRC]++;
+	shard->counters.crc_error_clean += !unreadable;
+	shard->counters.miss[unreadable ? TARN_CACHE_MISS_IO : TARN_CACHE_MISS_CRC]++;
 	slot = index_find(&shard->index, index_block_id(user->volume_id, entry.identity));
 	if (slot != NULL && slot->place == place && (slot->id & INDEX_DIRTY) == 0 &&
 	    log_append(shard, LOG_FOREGROUND, &entry, 0, &log_slot) == 0)
@@ -71,27 +71,56 @@ bad_block(struct block_op *op, uint32_t n, uint32_t place)
 }
 
 static void
-blocks_read(struct log_read *log_read, int status)
+judge(struct block_read *read, int status)
 {
-	struct block_read *read = tarn_container_of(log_read, struct block_read, read);
-	struct block_op *op = read->op;
-	struct shard *shard = op->shard;
+	struct shard *shard = read->op->shard;
 
 	shard->counters.read_error_count += status != 0;
 	for (uint32_t i = 0; i < read->count; i++) {
 		uint32_t place = read->place + i;
 		uint32_t unit = place % shard->segment_blocks * DISK_BLOCK_UNITS;
 
-		if (tarn_likely(status == 0 && tarn_crc32c(format_seed(log_read->seed, unit),
+		if (tarn_likely(status == 0 && tarn_crc32c(format_seed(read->read.seed, unit),
 							   read->buf + (size_t)i * DISK_BLOCK,
 							   DISK_BLOCK) == read->crc32c[i]))
 			shard->counters.hit_device++;
 		else
-			bad_block(op, read->first + i, place);
+			bad_block(read->op, read->first + i, place, status != 0);
 	}
-	read_put(op, read);
-	op->pending_reads--;
-	feed(op);
+}
+
+/* Go on with the next block of a read that failed as a whole. */
+static void
+next_of_rest(struct block_read *read)
+{
+	read->rest--;
+	read->first++;
+	read->place++;
+	read->buf += DISK_BLOCK;
+	memmove(read->crc32c, read->crc32c + 1, (read->rest + 1) * sizeof(read->crc32c[0]));
+}
+
+static void
+blocks_read(struct log_read *log_read_, int status)
+{
+	struct block_read *read = tarn_container_of(log_read_, struct block_read, read);
+	struct block_op *op = read->op;
+
+	if (tarn_unlikely(status != 0 && read->count > 1)) {
+		/* Which of them it is that cannot be read, each tells for itself. */
+		read->rest = read->count - 1;
+		read->count = 1;
+	} else {
+		judge(read, status);
+		if (tarn_likely(read->rest == 0)) {
+			read_put(op, read);
+			op->pending_reads--;
+			feed(op);
+			return;
+		}
+		next_of_rest(read);
+	}
+	log_read(op->shard, &read->read, read->place, read->buf, 1);
 }
 
 /* Mark what the slot says. \return whether its contents are to be had. */
@@ -166,6 +195,7 @@ one_block(struct block_op *op)
 	index_hit(slot);
 	read->first = op->next++;
 	read->count = 1;
+	read->rest = 0;
 	read->place = slot->place;
 	read->crc32c[0] = slot->info;
 	read->buf = block_buf_next(op, &contiguous);

@@ -42,7 +42,8 @@ struct disk_super {
 	uint8_t boot_id[16];
 	uint64_t checkpoint_sequence; /* with DISK_SUPER_CLEAN */
 	uint32_t next_volume_id;
-	uint8_t reserved[100];
+	uint32_t entry_bytes; /* that the index was made for; 0: not known */
+	uint8_t reserved[96];
 	struct disk_volume volume[DISK_VOLUME_COUNT];
 };
 DISK_SIZE(disk_super, DISK_BLOCK);
@@ -64,7 +65,8 @@ DISK_AT(disk_super, disk_sequence, 120);
 DISK_AT(disk_super, boot_id, 128);
 DISK_AT(disk_super, checkpoint_sequence, 144);
 DISK_AT(disk_super, next_volume_id, 152);
-DISK_AT(disk_super, reserved, 156);
+DISK_AT(disk_super, entry_bytes, 156);
+DISK_AT(disk_super, reserved, 160);
 DISK_AT(disk_super, volume, 256);
 
 /* --- Checkpoints --- */

@@ -54,9 +54,9 @@ geometry_chunk_offset(const struct disk_super *super, uint32_t area, uint32_t sh
 
 /* Lay out a device for so many shards and such segments. \return segments of each shard. */
 static uint64_t
-lay_out(struct disk_super *super, uint32_t entry_bytes)
+lay_out(struct disk_super *super)
 {
-	uint64_t entries = super->device_bytes / super->shard_count / entry_bytes;
+	uint64_t entries = super->device_bytes / super->shard_count / super->entry_bytes;
 	uint64_t slots = entries * SLOTS_NUM / SLOTS_DEN + INDEX_BUCKET_SLOTS;
 	uint64_t buckets = tarn_align_up(slots / INDEX_BUCKET_SLOTS + 1, 2);
 	uint64_t segments = super->device_bytes / super->segment_bytes / super->shard_count;
@@ -111,14 +111,14 @@ check_opts(const struct tarn_cache_opts *opts, struct tarn_reason *reason)
 static uint64_t
 fit_segments(struct disk_super *super, const struct tarn_cache_opts *opts)
 {
-	uint32_t entry_bytes =
-	    opts->expected_entry_bytes != 0 ? opts->expected_entry_bytes : ENTRY_BYTES_DEFAULT;
 	uint64_t segments;
 
+	super->entry_bytes =
+	    opts->expected_entry_bytes != 0 ? opts->expected_entry_bytes : ENTRY_BYTES_DEFAULT;
 	super->segment_bytes =
 	    opts->segment_bytes != 0 ? opts->segment_bytes : GEOMETRY_SEGMENT_MAX;
 	for (;;) {
-		segments = lay_out(super, entry_bytes);
+		segments = lay_out(super);
 		if (opts->segment_bytes != 0 || segments >= SEGMENTS_WISHED ||
 		    super->segment_bytes == GEOMETRY_SEGMENT_MIN)
 			return segments;
@@ -171,5 +171,10 @@ geometry_agrees(const struct disk_super *super, const struct tarn_cache_opts *op
 		return tarn_reason_set(reason, -EINVAL,
 				       "segment_bytes: the cache there has %u, not %u",
 				       super->segment_bytes, opts->segment_bytes);
+	if (opts->expected_entry_bytes != 0 && super->entry_bytes != 0 &&
+	    opts->expected_entry_bytes != super->entry_bytes)
+		return tarn_reason_set(reason, -EINVAL,
+				       "expected_entry_bytes: the cache there has %u, not %u",
+				       super->entry_bytes, opts->expected_entry_bytes);
 	return 0;
 }

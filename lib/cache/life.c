@@ -30,10 +30,14 @@ life_new(void)
 static int
 check_name(const char *name, struct tarn_reason *reason)
 {
+	const struct tarn_cache *cache;
+
 	if (name == NULL || name[0] == '\0' || strlen(name) > TARN_CACHE_NAME_MAX)
 		return tarn_reason_set(reason, -EINVAL, "name: 1 to %u bytes", TARN_CACHE_NAME_MAX);
-	if (tarn_cache_find(name) != NULL)
-		return tarn_reason_set(reason, -EEXIST, "there is a cache '%s' already", name);
+	TAILQ_FOREACH (cache, &caches, link)
+		if (strcmp(cache->name, name) == 0)
+			return tarn_reason_set(reason, -EEXIST, "there is a cache '%s' already",
+					       name);
 	return 0;
 }
 
@@ -47,7 +51,7 @@ take_env(struct tarn_cache *cache, const struct tarn_cache_env *env)
 		cache->rng = env->seed;
 	else
 		boot_random(&cache->rng, sizeof(cache->rng));
-	cache->anchor_ns = tarn_now_ns();
+	cache->anchor_ns = tarn_boot_ns();
 	cache->anchor_s = env->wall_time_s != 0 ? env->wall_time_s : (uint64_t)time(NULL);
 	if (memcmp(env->boot_id, zero, sizeof(zero)) != 0) {
 		memcpy(cache->boot_id, env->boot_id, sizeof(cache->boot_id));
@@ -69,6 +73,8 @@ life_open(struct tarn_cache *cache, const struct tarn_cache_opts *opts,
 	if (opts->default_ttl_s < 0)
 		return tarn_reason_set(reason, -EINVAL, "default_ttl_s: below 0");
 	tarn_strcpy(cache->name, sizeof(cache->name), opts->name);
+	TAILQ_INSERT_TAIL(&caches, cache, link);
+	cache->listed = true; /* its name is taken; it is found when it runs */
 	if (opts->bdev_name == NULL)
 		return tarn_reason_set(reason, -EINVAL, "bdev_name: is missing");
 	status = tarn_bdev_open(opts->bdev_name, true, NULL, NULL, &cache->desc);
@@ -182,8 +188,6 @@ life_set_interval(struct tarn_cache *cache, uint32_t interval_s)
 void
 life_running(struct tarn_cache *cache)
 {
-	TAILQ_INSERT_TAIL(&caches, cache, link);
-	cache->listed = true;
 	atomic_store(&cache->state, CACHE_RUNNING);
 	life_set_interval(cache, cache->checkpoint_interval_s);
 }
@@ -276,18 +280,20 @@ life_uuid_text(const uint8_t uuid[16], char ret[37])
 struct tarn_cache *
 tarn_cache_next(struct tarn_cache *cache)
 {
-	return cache == NULL ? TAILQ_FIRST(&caches) : TAILQ_NEXT(cache, link);
+	do
+		cache = cache == NULL ? TAILQ_FIRST(&caches) : TAILQ_NEXT(cache, link);
+	while (cache != NULL && atomic_load(&cache->state) == CACHE_STARTING);
+	return cache;
 }
 
 struct tarn_cache *
 tarn_cache_find(const char *name)
 {
-	struct tarn_cache *cache;
+	struct tarn_cache *cache = tarn_cache_next(NULL);
 
-	TAILQ_FOREACH (cache, &caches, link)
-		if (strcmp(cache->name, name) == 0)
-			return cache;
-	return NULL;
+	while (cache != NULL && strcmp(cache->name, name) != 0)
+		cache = tarn_cache_next(cache);
+	return cache;
 }
 
 const char *

@@ -194,6 +194,8 @@ have_record(struct op *op, struct disk_record *record, bool head_only)
 	}
 	if (!range_of(user, &bytes))
 		op_finish(op, -EINVAL);
+	else if (bytes == 0)
+		deliver(op, value, 0);
 	else if (head_only)
 		read_part(op, record, bytes);
 	else if (op->hit_ram ||

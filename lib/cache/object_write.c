@@ -218,6 +218,8 @@ op_store(struct op *op)
 		return;
 	}
 	slot = find(op);
+	if (!condition(op, slot))
+		return;
 	if (user->buf_bytes > UINT32_MAX ||
 	    user->buf_bytes >
 		atomic_load_explicit(&shard->cache->max_object_bytes, memory_order_relaxed)) {
@@ -227,7 +229,7 @@ op_store(struct op *op)
 	bytes = format_record_head_bytes(user->key_bytes, user->buf_bytes) + user->buf_bytes;
 	if (bytes > largest_record(shard))
 		refuse(op, TARN_CACHE_REJECT_SIZE, -E2BIG);
-	else if (condition(op, slot))
+	else
 		store(op, slot, bytes);
 }
 

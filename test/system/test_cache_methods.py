@@ -47,7 +47,8 @@ def test_the_geometry_asked_for_is_what_there_is_and_other_geometry_is_refused(d
     create = lambda **options: daemon.rpc.cache_create(name="c0", bdev_name="dev_c0", **options)
     refused(create, ["shard"], RpcError, shard_count=3)
     refused(create, ["segment"], RpcError, segment_bytes=131072)
-    assert create(shard_count=2, segment_bytes=262144) == "c0"
+    refused(create, ["expected_entry_bytes"], RpcError, expected_entry_bytes=4096)
+    assert create(shard_count=2, segment_bytes=262144, expected_entry_bytes=512) == "c0"
 
 
 def test_create_refuses_wrong_fields_by_name(daemon):

@@ -238,6 +238,20 @@ stage_inject(int op, enum tarn_error_type type, uint64_t count, uint64_t skip_co
 }
 
 void
+stage_unreadable(uint64_t offset_bytes, uint64_t length_bytes)
+{
+	struct tarn_bdev_error_inject inject = {
+		.op = TARN_IO_READ,
+		.type = TARN_ERROR_FAILURE,
+		.count = UINT64_MAX,
+		.offset_bytes = offset_bytes,
+		.length_bytes = length_bytes,
+	};
+
+	CU_ASSERT_FATAL(tarn_bdev_control(error, TARN_BDEV_INJECT, &inject, NULL) == 0);
+}
+
+void
 stage_clear(void)
 {
 	stage_inject(-1, TARN_ERROR_NONE, 0, 0);

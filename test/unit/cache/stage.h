@@ -44,6 +44,8 @@ void stage_turns(uint32_t count);
 void stage_time(uint64_t seconds);
 /** Inject errors. */
 void stage_inject(int op, enum tarn_error_type type, uint64_t count, uint64_t skip_count);
+/** Reads that touch these bytes of the device fail. */
+void stage_unreadable(uint64_t offset_bytes, uint64_t length_bytes);
 void stage_clear(void);
 /** Read or change what is on the device behind the cache's back. */
 void stage_raw(enum tarn_io_op op, void *buf, uint64_t offset_bytes, uint64_t length_bytes);

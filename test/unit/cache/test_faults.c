@@ -238,6 +238,52 @@ test_damage_in_old_flushed_log_is_told_and_revives_nothing(void)
 }
 
 static void
+test_an_unreadable_block_is_no_error_of_its_neighbours(void)
+{
+	const struct index_slot *slot;
+	struct shard *shard;
+
+	stage_start();
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 0, 8, 1) == 0);
+	shard = &stage.cache->shards[cache_block_shard(stage.cache, 1, 0)];
+	slot = index_find(&shard->index, index_block_id(1, 3));
+	CU_ASSERT_FATAL(slot != NULL);
+	stage_unreadable(shard_offset(shard, slot->place), 4096);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 8, 0) == -EIO);
+	CU_ASSERT(stage_req.bad[0] == 1u << 3 && stage_req.hit[0] == (0xffu & ~(1u << 3)));
+	for (uint32_t i = 0; i < 8; i++)
+		CU_ASSERT(i == 3 || stage_block_is(i, 1));
+	stage_stats(stats);
+	CU_ASSERT(stats->total.crc_error_dirty == 0 && stats->total.read_error_count == 1);
+	stage_clear();
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 8, 0) == 0);
+}
+
+static void
+created(void *arg, int status, struct tarn_cache *cache, const struct tarn_reason *reason)
+{
+	(void)reason;
+	if (cache != NULL)
+		stage.cache = cache;
+	*(int *)arg = status;
+}
+
+static void
+test_a_name_is_taken_from_the_moment_it_is_asked_for(void)
+{
+	int first = 1, second = 1;
+
+	stage_device(STAGE_BYTES);
+	tarn_cache_create(&stage.opts, created, &first);
+	tarn_cache_create(&stage.opts, created, &second);
+	while (first == 1 || second == 1) {
+		CU_ASSERT(first != 1 || tarn_cache_find("cache") == NULL);
+		stage_turns(1);
+	}
+	CU_ASSERT(first == 0 && second == -EEXIST && tarn_cache_find("cache") == stage.cache);
+}
+
+static void
 test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing(void)
 {
 	stage_device(STAGE_BYTES);
@@ -254,8 +300,10 @@ UT_SUITE(
     UT_CASE(test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups),
     UT_CASE(test_corrupt_data_is_a_miss_for_objects_and_stays_one),
     UT_CASE(test_an_unreadable_block_is_a_miss_when_clean_and_an_error_when_dirty),
+    UT_CASE(test_an_unreadable_block_is_no_error_of_its_neighbours),
     UT_CASE(test_a_dirty_block_that_reclaim_cannot_read_goes_on_being_an_error),
     UT_CASE(test_a_failed_flush_is_told_and_no_later_one_covers_for_it),
     UT_CASE(test_what_a_failed_flush_lost_does_not_look_like_damage),
     UT_CASE(test_damage_in_old_flushed_log_is_told_and_revives_nothing),
+    UT_CASE(test_a_name_is_taken_from_the_moment_it_is_asked_for),
     UT_CASE(test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing));

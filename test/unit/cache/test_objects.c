@@ -348,6 +348,62 @@ test_keys_are_listed_once_by_a_cursor(void)
 		CU_ASSERT(listing.seen[i] == 1);
 }
 
+static void
+test_a_value_over_the_limit_leaves_alone_what_a_condition_keeps(void)
+{
+	uint64_t bytes = 17u * 1024 * 1024;
+
+	stage_start();
+	CU_ASSERT(stage_store("key", "value", 5) == 0);
+	CU_ASSERT(stage_store_opts("key", stage_value, bytes, TARN_CACHE_IF_ABSENT, 0) == -EEXIST);
+	CU_ASSERT(stage_lookup("key") == 0 && stage_op.value_bytes == 5);
+	CU_ASSERT(stage_store_opts("no", stage_value, bytes, TARN_CACHE_IF_PRESENT, 0) == -ENOENT);
+	CU_ASSERT(stage_store_opts("key", stage_value, bytes, TARN_CACHE_IF_PRESENT, 0) == -E2BIG);
+	CU_ASSERT(stage_lookup("key") == -ENOENT);
+}
+
+static void
+test_a_range_of_no_bytes_is_a_hit_wherever_it_lies(void)
+{
+	uint64_t bytes = 200 * 1024;
+
+	stage.opts.segment_bytes = 1024 * 1024;
+	stage_device(256u * 1024 * 1024);
+	stage_start();
+	memset(stage_value, 0x11, bytes);
+	CU_ASSERT(stage_store("key", stage_value, bytes) == 0);
+	for (uint64_t at = 0; at <= bytes; at += 1024)
+		CU_ASSERT(stage_lookup_range("key", at, 0) == 0 && stage_op.result_bytes == 0);
+	CU_ASSERT(stage_lookup_range("key", bytes, 4096) == 0 && stage_op.result_bytes == 0);
+	CU_ASSERT(stage_lookup_range("key", bytes + 1, 4096) == -EINVAL);
+}
+
+static void
+look_again(struct tarn_cache_op *op)
+{
+	CU_ASSERT(op->status == -ENOENT);
+	if (++*(uint32_t *)op->arg < 100)
+		tarn_cache_lookup(op);
+}
+
+static void
+test_a_closed_loop_of_misses_leaves_the_reactor_to_others(void)
+{
+	static struct tarn_cache_op op;
+	uint32_t count = 0, before;
+
+	stage_start();
+	op = (struct tarn_cache_op){
+		.cache = stage.cache, .key = "key", .key_bytes = 3, .cb = look_again, .arg = &count
+	};
+	tarn_cache_lookup(&op);
+	do {
+		before = count;
+		stage_turns(1);
+		CU_ASSERT(count - before <= 2);
+	} while (count < 100);
+}
+
 UT_SUITE(cache_objects, stage_setup, stage_teardown,
 	 UT_CASE(test_a_stored_value_is_found_with_its_size),
 	 UT_CASE(test_a_value_is_found_from_the_device_once_its_batch_is_written),
@@ -357,6 +413,9 @@ UT_SUITE(cache_objects, stage_setup, stage_teardown,
 	 UT_CASE(test_a_value_that_fills_a_segment_is_stored_and_one_byte_more_is_not),
 	 UT_CASE(test_keys_of_any_bytes_and_lengths), UT_CASE(test_a_key_goes_on_behind_a_nul),
 	 UT_CASE(test_conditions_of_a_store),
+	 UT_CASE(test_a_value_over_the_limit_leaves_alone_what_a_condition_keeps),
+	 UT_CASE(test_a_range_of_no_bytes_is_a_hit_wherever_it_lies),
+	 UT_CASE(test_a_closed_loop_of_misses_leaves_the_reactor_to_others),
 	 UT_CASE(test_an_expired_object_is_a_miss_at_once_and_absent_to_conditions),
 	 UT_CASE(test_a_touch_gives_a_new_time_to_live), UT_CASE(test_times_to_live_at_their_edges),
 	 UT_CASE(test_the_default_time_to_live_can_change),
