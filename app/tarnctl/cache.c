@@ -39,19 +39,22 @@ add_text(struct cJSON *row, const char *name, char *text)
 static enum ctl_exit
 add_row(struct ctl *ctl, const struct cJSON *cache, struct cJSON *rows)
 {
-	struct cJSON *row, *stats, *params = cJSON_CreateObject();
+	struct cJSON *row, *stats = NULL, *params = cJSON_CreateObject();
+	bool ending;
 	enum ctl_exit status;
 
 	cJSON_AddStringToObject(params, "name", ctl_text(cache, "name"));
 	status = ctl_call(ctl, "cache_get_stats", params, &stats);
 	cJSON_Delete(params);
-	if (status != CTL_OK) {
+	/* One that is being stopped or deleted tells no more; the others still do. */
+	ending = status == CTL_REFUSED;
+	if (status != CTL_OK && !ending) {
 		return status;
 	}
 	row = cJSON_CreateObject();
 	cJSON_AddStringToObject(row, "name", ctl_text(cache, "name"));
 	cJSON_AddStringToObject(row, "bdev", ctl_text(cache, "bdev_name"));
-	cJSON_AddStringToObject(row, "state", ctl_text(cache, "state"));
+	cJSON_AddStringToObject(row, "state", ending ? "ending" : ctl_text(cache, "state"));
 	add_text(row, "size", ctl_bytes_text(ctl_number(cache, "data_bytes")));
 	cJSON_AddNumberToObject(row, "objects",
 				ctl_number(cJSON_GetObjectItem(stats, "index"), "objects"));
@@ -63,12 +66,18 @@ add_row(struct ctl *ctl, const struct cJSON *cache, struct cJSON *rows)
 }
 
 static enum ctl_exit
-list(struct ctl *ctl)
+list(struct ctl *ctl, int argc, char **argv)
 {
 	struct cJSON *caches, *rows;
 	const struct cJSON *cache;
-	enum ctl_exit status = ctl_call(ctl, "cache_get_caches", NULL, &caches);
+	enum ctl_exit status;
 
+	if (argc == 2 && strcmp(argv[1], "-j") == 0) {
+		ctl->format = CTL_FORMAT_JSON;
+	} else if (argc > 1) {
+		return ctl_usage("usage: tarnctl cache list [-j]");
+	}
+	status = ctl_call(ctl, "cache_get_caches", NULL, &caches);
 	if (status != CTL_OK) {
 		return status;
 	}
@@ -237,7 +246,7 @@ ctl_cache(struct ctl *ctl, int argc, char **argv)
 		argc--;
 	}
 	if (argc == 0 || strcmp(argv[0], "list") == 0) {
-		return list(ctl);
+		return list(ctl, argc, argv);
 	}
 	if (strcmp(argv[0], "stats") == 0) {
 		return ctl_cache_stats(ctl, argc, argv);
