@@ -4,7 +4,7 @@ io_uring is switched off; each decision stands in bdev_get_bdevs."""
 import devices
 import machine
 import pytest
-from test_drivers import FEW_MODES, PLAIN_MODES, POLLED_MODES, run_list
+from test_drivers import FEW_MODES, NVME_MODES, PLAIN_MODES, POLLED_MODES, run_list
 
 FIRST = FEW_MODES + ["uring_iopoll"]
 
@@ -20,7 +20,7 @@ def new(boot):
 
 
 @pytest.mark.parametrize("mode", [pytest.param(mode, marks=() if mode in FIRST else pytest.mark.tier("lab"))
-                                  for mode in PLAIN_MODES + POLLED_MODES])
+                                  for mode in PLAIN_MODES + POLLED_MODES + NVME_MODES])
 def test_the_lists_pass_on_linux_6_1(old, mode):
     assert old.release.startswith("6.1.")
     run_list(old, mode, devices.nvme(old, "lab0"))
