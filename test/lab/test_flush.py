@@ -30,9 +30,17 @@ def device(guest):
     device.remove()
 
 
+@pytest.fixture
+def record(daemon, seed):
+    """Of the load "load"."""
+    daemon.call("lab_load_create", name="load", blocks=BLOCKS, seed=seed)
+    yield
+    daemon.call("lab_load_stop", name="load")
+    daemon.call("lab_load_delete", name="load")
+
+
 def run_until_power_fails(daemon, device, bdev, seed, **load):
     """Load on the bdev, and the power goes while it runs. What the load counted."""
-    daemon.call("lab_load_create", name="load", blocks=BLOCKS, seed=seed)
     daemon.call("lab_load_start", name="load", bdev_name=bdev, depth=16, read_percent=20, **load)
     writes = WRITES_MIN + seed % BLOCKS  # soon enough for some blocks to be flushed for the first time
     until(lambda: daemon.call("lab_load_get", name="load")["ok"]["write"] > writes, f"{writes} writes")
@@ -49,7 +57,6 @@ def check(daemon, device, driver, params):
     daemon.call(f"bdev_{driver}_create", name="disk", filename=device.path, **params)
     found = daemon.call("lab_load_check", name="load", bdev_name="disk")
     daemon.call(f"bdev_{driver}_delete", name="disk")
-    daemon.call("lab_load_delete", name="load")
     assert found["wrong"] == found["errors"] == 0 and found["checked"] > 10, found
     return found
 
@@ -59,7 +66,7 @@ every_load = pytest.mark.parametrize("load", [{"flush_every": 25}, {"fua_percent
 
 @every_driver
 @every_load
-def test_what_was_flushed_survives_power_loss(daemon, device, seed, driver, params, load):
+def test_what_was_flushed_survives_power_loss(daemon, device, seed, record, driver, params, load):
     daemon.call(f"bdev_{driver}_create", name="disk", filename=device.path, **params)
     before = daemon.events("bdev_gone").count("disk")
     run_until_power_fails(daemon, device, "disk", seed, **load)
@@ -71,11 +78,11 @@ def test_what_was_flushed_survives_power_loss(daemon, device, seed, driver, para
 @every_driver
 @every_load
 @pytest.mark.parametrize("turn", range(10))
-def test_power_lost_again_and_again(daemon, device, seed, driver, params, load, turn):
-    test_what_was_flushed_survives_power_loss(daemon, device, seed, driver, params, load)
+def test_power_lost_again_and_again(daemon, device, seed, record, driver, params, load, turn):
+    test_what_was_flushed_survives_power_loss(daemon, device, seed, record, driver, params, load)
 
 
-def test_a_flush_that_does_nothing_is_caught(daemon, device, seed):
+def test_a_flush_that_does_nothing_is_caught(daemon, device, seed, record):
     """The same on a bdev whose flush only says that it succeeded: the test above can fail."""
     daemon.call("bdev_uring_create", name="disk", filename=device.path)
     daemon.call("bdev_error_create", name="liar", base_name="disk")
