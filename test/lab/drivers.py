@@ -11,12 +11,18 @@ DRIVERS = {
     "sync": ("sync", {}),
     "sync-workers": ("sync", {"workers": 2}),
 }
-FIRST = ["uring-iopoll", "aio", "sync"]
+NVME_DRIVERS = {
+    **DRIVERS,
+    "uring_cmd": ("uring_cmd", {}),
+    "uring_cmd-iopoll": ("uring_cmd", {"iopoll": "on"}),
+}
+FIRST = ["uring-iopoll", "aio", "sync", "uring_cmd-iopoll"]
 
 
-def parameters():
-    for name, (driver, params) in DRIVERS.items():
+def parameters(drivers):
+    for name, (driver, params) in drivers.items():
         yield pytest.param(driver, params, id=name, marks=() if name in FIRST else pytest.mark.tier("lab"))
 
 
-every_driver = pytest.mark.parametrize("driver, params", list(parameters()))
+every_driver = pytest.mark.parametrize("driver, params", list(parameters(DRIVERS)))
+every_nvme_driver = pytest.mark.parametrize("driver, params", list(parameters(NVME_DRIVERS)))

@@ -4,7 +4,7 @@ the daemon and its other bdevs go on, and it says what happened."""
 import devices
 import machine
 import pytest
-from drivers import every_driver
+from drivers import every_driver, every_nvme_driver
 from tarnd import Daemon, until
 
 BAD_WRITE, BAD_READ = 512, 1024  # sectors of 512 bytes
@@ -58,7 +58,7 @@ def other_load(guest, daemon):
     assert sum(stats["errors"].values()) == stats["wrong"] == 0 and stats["ok"]["write"] > 0, stats
 
 
-@every_driver
+@every_nvme_driver
 def test_a_medium_error_is_an_error_of_that_io_only(daemon, disk, other_load, driver, params):
     disk("medium", driver, **params)
     for op, sector in (("write", BAD_WRITE), ("read", BAD_READ)):
@@ -73,7 +73,7 @@ def test_a_medium_error_is_an_error_of_that_io_only(daemon, disk, other_load, dr
     assert daemon.io("disk", "read", offset_bytes=start - (128 << 10), length_bytes=128 << 10, fill=5)["filled"] is True
 
 
-@every_driver
+@every_nvme_driver
 def test_medium_errors_under_load_are_counted_where_they_belong(daemon, disk, other_load, driver, params):
     disk("medium", driver, **params)
     daemon.call("lab_load_create", name="load", blocks=BLOCKS)
@@ -90,7 +90,7 @@ def test_medium_errors_under_load_are_counted_where_they_belong(daemon, disk, ot
     assert counted["num_write_errors"] == stats["errors"]["write"], counted
 
 
-@every_driver
+@every_nvme_driver
 def test_one_write_of_many_fails_and_it_is_that_one_only(daemon, disk, driver, params):
     disk("nth", driver, **params)
     said = daemon.calls(*(("lab_io", {"bdev_name": "disk", "op": "write", "offset_bytes": number * 4096})
@@ -99,7 +99,7 @@ def test_one_write_of_many_fails_and_it_is_that_one_only(daemon, disk, driver, p
     assert failed["error"] in MEDIUM_ERRORS, said
 
 
-@every_driver
+@every_nvme_driver
 def test_a_flush_that_fails_is_an_error(daemon, disk, driver, params):
     disk("flush", driver, **params)
     assert daemon.io("disk", "write", fill=1)["status"] == 0
@@ -146,7 +146,7 @@ def gone_events(daemon):
 # Writes behind the end of a drive, which has size 0 when it is gone, are told ENOSPC.
 @pytest.mark.parametrize("mix", [pytest.param({"flush_every": 100}, id="mixed"),
                                  pytest.param({"read_percent": 0}, id="writes", marks=pytest.mark.tier("lab"))])
-@every_driver
+@every_nvme_driver
 def test_a_drive_unplugged_under_load_is_gone_and_comes_back(guest, daemon, disk, other_load, load, mix, driver,
                                                              params):
     drive = DRIVES[-1]
@@ -180,7 +180,7 @@ def retries(guest):
     guest.run("echo 0 >/sys/module/nvme_core/parameters/max_retries")
 
 
-@every_driver
+@every_nvme_driver
 def test_a_controller_reset_under_load_loses_nothing(guest, daemon, disk, other_load, load, retries, driver, params):
     disk("plug", driver, **params)
     name = devices.controller(guest, "plug")
