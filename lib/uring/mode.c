@@ -90,6 +90,11 @@ refused(const struct tarn_uring_opts *opts, const struct tarn_uring_key *key, in
 				       "driver %s: the kernel refuses sqpoll_cpu %d: is that CPU "
 				       "there and online?",
 				       opts->driver, key->sqpoll_cpu);
+	if (status == -EINVAL && key->wide && !key->sqpoll)
+		return tarn_reason_set(reason, status,
+				       "driver %s: the kernel refuses a ring of large entries "
+				       "(Linux 5.19 and later have them): %s",
+				       opts->driver, opts->instead);
 	if (status == -ENOMEM)
 		return tarn_reason_set(reason, status,
 				       "driver %s: no memory for a ring: RLIMIT_MEMLOCK may be "
