@@ -386,4 +386,5 @@ def end_with_me():
     """A signal that ends this program does it by the exception of SIGINT, so that guests are closed. (pytest takes
     any other one for a failure of the test, and goes on.)"""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, signal.default_int_handler)
