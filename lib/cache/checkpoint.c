@@ -32,6 +32,7 @@ struct checkpoint {
 	uint64_t sequence;
 	struct disk_checkpoint *disk;
 	struct tarn_io io;
+	struct flush_request flush;
 	tarn_io_cb done;
 	void *arg;
 	struct part part[TARN_CACHE_SHARD_MAX];
@@ -245,7 +246,7 @@ header_written(void *arg, int status)
 	if (status != 0)
 		finish(checkpoint, status);
 	else
-		tarn_bdev_flush(checkpoint->cache->channel, &checkpoint->io, published, checkpoint);
+		flush_device(checkpoint->cache, &checkpoint->flush, published, checkpoint);
 }
 
 static void
@@ -282,8 +283,7 @@ shards_done(struct fan *fan, int status)
 	if (status != 0)
 		finish(checkpoint, status);
 	else
-		tarn_bdev_flush(checkpoint->cache->channel, &checkpoint->io, chunks_durable,
-				checkpoint);
+		flush_device(checkpoint->cache, &checkpoint->flush, chunks_durable, checkpoint);
 }
 
 void
@@ -305,6 +305,7 @@ checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *ar
 	}
 	cache->checkpoint = checkpoint;
 	checkpoint->cache = cache;
+	checkpoint->flush.mark = flush_mark(cache);
 	checkpoint->clean = clean;
 	checkpoint->sequence = cache->checkpoint_sequence + 1;
 	checkpoint->area = checkpoint_area(checkpoint->sequence);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Durability. A flush cycle, on the control reactor, for all shards at once:
+ * Durability. A flush cycle, on the control reactor, for all shards and requests at once:
  *
  *	IDLE --kick--> collect: each shard notes what it has committed
  *	     --------> flush:   one device flush
  *	     --------> tell:    each shard's durable position moves there, or did not
  *	     --kicked meanwhile--> collect, otherwise IDLE
+ *
+ * There is no other flush of the device while a cache runs: one that failed beside these would take
+ * the error that these had to see.
  *
  * A failed flush leaves all shards in doubt: a device, or its file, may tell of an error once, to
  * whoever asks first. Each shard then has a gap, from its durable position to what it had appended;
@@ -18,6 +21,7 @@
 #include "lib/cache/reclaim.h"
 
 static void cycle_begin(struct tarn_cache *cache);
+static void kick_arrived(void *arg);
 static void shard_collected(void *arg);
 static void shard_told(void *arg);
 
@@ -45,17 +49,6 @@ void
 flush_fail_waiters(struct shard *shard)
 {
 	tell_waiters(shard, UINT64_MAX, -EIO);
-}
-
-static void
-kick_arrived(void *arg)
-{
-	struct tarn_cache *cache = arg;
-
-	if (cache->flush.running)
-		cache->flush.again = true;
-	else
-		cycle_begin(cache);
 }
 
 static void
@@ -149,11 +142,12 @@ publish_gap(struct shard *shard)
 		TAILQ_REMOVE(&shard->flush.waiters, &shard->gap_waiter, link);
 		shard->gap_waiting = shard->gap_stale = false;
 	}
-	if (!shard->gap_waiting && log_bare_batch(shard) == 0) {
+	if (!shard->gap_waiting && log_telling_batch(shard, shard->gap_end) == 0) {
 		shard->gap_waiting = true;
 		shard->gap_waiter.position = 0; /* until it is committed */
 		log_wait(shard, &shard->gap_waiter, true, gap_published);
 	} else if (!shard->gap_waiting) {
+		reclaim_check_room(shard);
 		flush_want(shard); /* no room now: once more */
 	}
 	return false;
@@ -181,14 +175,19 @@ open_gap(struct shard *shard)
 	uint64_t end;
 
 	shard->counters.flush_error_count++;
-	if (shard->failed || shard->committed <= shard->durable)
+	if (shard->failed || (shard->committed <= shard->durable && !shard->gap_unpublished))
 		return;
 	if (++shard->flush_failures >= SHARD_WRITE_FAILURES) {
 		log_fail(shard);
 		return;
 	}
+	if (shard->committed <= shard->durable) {
+		flush_want(shard); /* what the last gap held is durable, and has yet to be told */
+		return;
+	}
 	log_kick(shard, true);
-	if (shard->segment_is_open)
+	/* Where a write has failed the batch stays open: its repair closes both. */
+	if (shard->segment_is_open && shard->open_batch == NULL)
 		segment_seal(shard);
 	end = shard_position(shard, shard->head + 1, 0);
 	if (!shard->gap_unpublished)
@@ -246,15 +245,32 @@ to_shards(struct tarn_cache *cache, tarn_msg_fn fn)
 }
 
 static void
+cycle_end(struct tarn_cache *cache)
+{
+	struct flush_cycle *flush = &cache->flush;
+	struct flush_requests taken = TAILQ_HEAD_INITIALIZER(taken);
+	struct flush_request *request;
+	int status = flush->status;
+
+	TAILQ_CONCAT(&taken, &flush->taken, link);
+	flush->running = false;
+	if (flush->again)
+		cycle_begin(cache);
+	while ((request = TAILQ_FIRST(&taken)) != NULL) {
+		bool sure = request->mark == flush->failure_count;
+
+		TAILQ_REMOVE(&taken, request, link);
+		request->cb(request->arg, status == 0 && !sure ? -EIO : status);
+	}
+}
+
+static void
 shard_told(void *arg)
 {
 	struct tarn_cache *cache = arg;
 
-	if (--cache->flush.pending != 0)
-		return;
-	cache->flush.running = false;
-	if (cache->flush.again)
-		cycle_begin(cache);
+	if (--cache->flush.pending == 0)
+		cycle_end(cache);
 }
 
 static void
@@ -263,7 +279,11 @@ flushed(void *arg, int status)
 	struct tarn_cache *cache = arg;
 
 	cache->flush.status = status;
-	to_shards(cache, told);
+	cache->flush.failure_count += status != 0;
+	if (cache->shard_count != 0)
+		to_shards(cache, told);
+	else
+		cycle_end(cache);
 }
 
 static void
@@ -278,13 +298,52 @@ shard_collected(void *arg)
 static void
 cycle_begin(struct tarn_cache *cache)
 {
-	cache->flush.running = true;
-	cache->flush.again = false;
-	to_shards(cache, collect);
+	struct flush_cycle *flush = &cache->flush;
+
+	flush->running = true;
+	flush->again = false;
+	TAILQ_CONCAT(&flush->taken, &flush->waiting, link);
+	if (cache->shard_count != 0)
+		to_shards(cache, collect);
+	else
+		tarn_bdev_flush(cache->channel, &flush->io, flushed, cache);
+}
+
+static void
+kick_arrived(void *arg)
+{
+	struct tarn_cache *cache = arg;
+
+	if (cache->flush.running)
+		cache->flush.again = true;
+	else
+		cycle_begin(cache);
 }
 
 bool
 flush_cycle_idle(const struct tarn_cache *cache)
 {
 	return !cache->flush.running;
+}
+
+void
+flush_cache_init(struct tarn_cache *cache)
+{
+	TAILQ_INIT(&cache->flush.waiting);
+	TAILQ_INIT(&cache->flush.taken);
+}
+
+uint64_t
+flush_mark(const struct tarn_cache *cache)
+{
+	return cache->flush.failure_count;
+}
+
+void
+flush_device(struct tarn_cache *cache, struct flush_request *request, tarn_io_cb cb, void *arg)
+{
+	request->cb = cb;
+	request->arg = arg;
+	TAILQ_INSERT_TAIL(&cache->flush.waiting, request, link);
+	kick_arrived(cache);
 }

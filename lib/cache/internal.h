@@ -15,12 +15,23 @@ enum cache_state {
 	CACHE_STOPPING, /* takes no requests */
 };
 
-/* One device flush for all shards at a time. */
+/* What is no log, and has to be durable: the superblock, a checkpoint. See flush.c. */
+struct flush_request {
+	TAILQ_ENTRY(flush_request) link;
+	uint64_t mark; /* flush_mark(), from before the first write */
+	tarn_io_cb cb;
+	void *arg;
+};
+TAILQ_HEAD(flush_requests, flush_request);
+
+/* One device flush at a time, for all shards and requests. */
 struct flush_cycle {
 	struct tarn_io io;
 	bool running, again;
 	uint32_t pending; /* shards that have not answered */
 	int status;
+	uint64_t failure_count;
+	struct flush_requests waiting, taken; /* taken: by the cycle that is running */
 };
 
 struct checkpoint; /* checkpoint.c */
@@ -40,6 +51,8 @@ struct tarn_cache {
 	uint64_t rng;
 	uint8_t boot_id[16];
 	uint64_t disk_sequence;
+	bool
+	    memory_read; /* what recovery reads may come from the memory of a kernel that goes on */
 
 	uint32_t shard_count;
 	struct shard *shards;
@@ -71,6 +84,16 @@ cache_now_s(const struct tarn_cache *cache)
 {
 	return cache->anchor_s + (tarn_boot_ns() - cache->anchor_ns) / 1000000000;
 }
+
+void flush_cache_init(struct tarn_cache *cache);
+/** \return what flush_device() wants to know from before the writes that it is for. */
+uint64_t flush_mark(const struct tarn_cache *cache);
+/**
+ * A device flush for what was written since request->mark was taken. cb(arg, 0): it is durable;
+ * -EIO: it may not be, because this flush failed, or another one since then.
+ */
+void flush_device(struct tarn_cache *cache, struct flush_request *request, tarn_io_cb cb,
+		  void *arg);
 
 /** A number from a generator that the environment seeded (splitmix64). */
 static inline uint64_t

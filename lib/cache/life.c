@@ -20,8 +20,10 @@ life_new(void)
 {
 	struct tarn_cache *cache = calloc(1, sizeof(*cache));
 
-	if (cache != NULL)
+	if (cache != NULL) {
 		cache->magic = CACHE_MAGIC;
+		flush_cache_init(cache);
+	}
 	return cache;
 }
 

@@ -187,6 +187,22 @@ log_bare_batch(struct shard *shard)
 	return 0;
 }
 
+int
+log_telling_batch(struct shard *shard, uint64_t position)
+{
+	if (shard->failed)
+		return -EIO;
+	if (shard->repairing || shard->item_failed)
+		return -EAGAIN;
+	if (shard->segment_is_open && shard->head_durable < position &&
+	    segment_free_count(shard) != 0) {
+		if (shard->open_batch != NULL)
+			close_open_batch(shard);
+		segment_seal(shard);
+	}
+	return log_bare_batch(shard);
+}
+
 /* --- Waiting --- */
 
 void

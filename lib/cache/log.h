@@ -144,6 +144,11 @@ int log_append(struct shard *shard, enum log_class class, const struct disk_entr
  * an entry had been appended to it that somebody waits for. \return as log_append().
  */
 int log_bare_batch(struct shard *shard);
+/**
+ * The same, where possible in a segment whose own header says that the log is durable up to
+ * `position` (blocks): recovery reads those first, and whatever may be missing between them.
+ */
+int log_telling_batch(struct shard *shard, uint64_t position);
 /** Be told when the entry appended last is committed or durable. It makes its batch urgent. */
 void log_wait(struct shard *shard, struct log_waiter *waiter, bool durable,
 	      void (*done)(struct log_waiter *waiter, int status));

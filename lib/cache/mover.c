@@ -3,9 +3,10 @@
  * Appending live entries again; see mover.h.
  *
  *	move:  FREE --wanted--> READING --read--> READY --appended, or not live any more--> FREE
+ *	       READING --bad, and it matters--> RETRY --some time later--> READING
  *
- * A dirty block that cannot be read or verified is appended all the same, marked lost: it must go
- * on being an error, and must not become a miss.
+ * A dirty block that cannot be read or verified, also not after several tries, is appended all the
+ * same, marked lost: it must go on being an error, and must not become a miss.
  */
 #include "lib/cache/mover.h"
 
@@ -14,7 +15,9 @@
 
 #include "lib/cache/internal.h"
 
-#define STEP_ENTRIES 256 /* looked at in one step */
+#define STEP_ENTRIES 256       /* looked at in one step */
+#define MOVE_TRIES 6	       /* to read what would be lost otherwise */
+#define MOVE_RETRY_NS 10000000 /* until the first further one; then twice as long each time */
 
 struct index_slot *
 mover_slot(struct shard *shard, uint64_t sequence, const struct disk_entry *entry)
@@ -45,6 +48,16 @@ move_free(struct mover *mover, struct move *move)
 	mover->busy_count--;
 }
 
+/* Whether something is lost if this cannot be read. */
+static bool
+matters(const struct move *move)
+{
+	const struct mover *mover = move->mover;
+	const struct index_slot *slot = mover_slot(mover->shard, mover->sequence, move->entry);
+
+	return slot != NULL && (mover->everything || (slot->id & INDEX_DIRTY) != 0);
+}
+
 static void
 move_read(struct log_read *read, int status)
 {
@@ -52,8 +65,26 @@ move_read(struct log_read *read, int status)
 	const struct disk_entry *entry = move->entry;
 	const uint8_t *payload = move->buf + (size_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT;
 
-	move->state = MOVE_READY;
 	move->bad = status != 0 || !format_payload_verify(entry, payload, read->seed);
+	if (move->bad && ++move->tries < MOVE_TRIES && matters(move)) {
+		move->state = MOVE_RETRY;
+		move->due_ns = tarn_now_ns() + (MOVE_RETRY_NS << (move->tries - 1));
+	} else {
+		move->state = MOVE_READY;
+	}
+}
+
+static void
+read_entry(struct move *move)
+{
+	struct mover *mover = move->mover;
+	uint32_t block = move->entry->place / DISK_BLOCK_UNITS;
+
+	move->state = MOVE_READING;
+	move->read.done = move_read;
+	log_read_background(mover->shard, &move->read,
+			    shard_place(mover->shard, mover->sequence, block), move->buf,
+			    move->block_count);
 }
 
 /* \return false: none is free, or no memory. */
@@ -74,13 +105,9 @@ move_start(struct mover *mover, const struct disk_entry *entry)
 		return false;
 	move->mover = mover;
 	move->entry = entry;
-	move->state = MOVE_READING;
-	move->read.done = move_read;
+	move->tries = 0;
 	mover->busy_count++;
-	log_read_background(
-	    mover->shard, &move->read,
-	    shard_place(mover->shard, mover->sequence, entry->place / DISK_BLOCK_UNITS), move->buf,
-	    move->block_count);
+	read_entry(move);
 	return true;
 }
 
@@ -263,6 +290,9 @@ mover_step(struct mover *mover)
 {
 	int work = 0;
 
+	for (uint32_t i = 0; i < MOVER_WINDOW && mover->busy_count != 0; i++)
+		if (mover->moves[i].state == MOVE_RETRY && tarn_now_ns() >= mover->moves[i].due_ns)
+			read_entry(&mover->moves[i]);
 	for (uint32_t i = 0; i < MOVER_WINDOW && mover->busy_count != 0; i++) {
 		if (mover->moves[i].state != MOVE_READY)
 			continue;
@@ -279,20 +309,32 @@ mover_step(struct mover *mover)
 	return work;
 }
 
+static bool
+any_in(const struct mover *mover, enum move_state state)
+{
+	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
+		if (mover->moves[i].state == state)
+			return true;
+	return false;
+}
+
 bool
 mover_reading(const struct mover *mover)
 {
-	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
-		if (mover->moves[i].state == MOVE_READING)
-			return true;
-	return false;
+	return any_in(mover, MOVE_READING);
+}
+
+bool
+mover_waiting(const struct mover *mover)
+{
+	return any_in(mover, MOVE_READING) || any_in(mover, MOVE_RETRY);
 }
 
 bool
 mover_abandon(struct mover *mover)
 {
 	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
-		if (mover->moves[i].state == MOVE_READY)
+		if (mover->moves[i].state == MOVE_READY || mover->moves[i].state == MOVE_RETRY)
 			move_free(mover, &mover->moves[i]);
 	return mover->busy_count == 0;
 }

@@ -9,13 +9,15 @@
  */
 #define MOVER_WINDOW 32
 
-enum move_state { MOVE_FREE, MOVE_READING, MOVE_READY };
+enum move_state { MOVE_FREE, MOVE_READING, MOVE_RETRY, MOVE_READY };
 
 struct move {
 	struct log_read read;
 	struct mover *mover;
-	uint8_t state; /* enum move_state */
-	bool bad;      /* it could not be read, or is not what it should be */
+	uint8_t state;	 /* enum move_state */
+	uint8_t tries;	 /* to read it */
+	bool bad;	 /* it could not be read, or is not what it should be */
+	uint64_t due_ns; /* MOVE_RETRY: not before then */
 	const struct disk_entry *entry;
 	uint8_t *buf; /* the blocks that it lies in */
 	uint32_t block_count;
@@ -38,6 +40,8 @@ void mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t
 int mover_step(struct mover *mover);
 /** Whether some read is on its way. */
 bool mover_reading(const struct mover *mover);
+/** Whether something may yet come of reads: on their way, or to be tried again. */
+bool mover_waiting(const struct mover *mover);
 /** Forget what was read and has yet to be appended. \return false: reads are under way. */
 bool mover_abandon(struct mover *mover);
 /** No read is on its way: give back what was read. */

@@ -86,7 +86,8 @@ refuse(struct op *op, enum tarn_cache_reject reason, int status)
 	int append;
 
 	if (slot == NULL) {
-		op_reject(op, reason, status);
+		/* In a log that failed there may be an older one, which is found after a start. */
+		op_reject(op, reason, op->shard->failed ? -EIO : status);
 		return;
 	}
 	append = append_forget(op);
@@ -96,7 +97,8 @@ refuse(struct op *op, enum tarn_cache_reject reason, int status)
 	}
 	index_remove(&op->shard->index, slot);
 	if (append != 0) {
-		op_reject(op, reason, status);
+		/* Not logged: what it was to replace is found again after a start. */
+		op_reject(op, reason, append);
 		return;
 	}
 	op->shard->counters.reject[reason]++;

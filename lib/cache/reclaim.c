@@ -25,9 +25,11 @@
 #include "lib/cache/internal.h"
 #include "lib/cache/mover.h"
 
-#define HINT_NS 50000000 /* how long the volumes may clean before their blocks are moved */
-#define HINT_BLOCKS 256	 /* told at a time */
-#define FLUSH_AHEAD 3	 /* free segments beside the reserve when a flush begins */
+#define HINT_NS 50000000      /* how long the volumes may clean before their blocks are moved */
+#define HINT_BLOCKS 256	      /* told at a time */
+#define FLUSH_AHEAD 3	      /* free segments beside the reserve when a flush begins */
+#define GAP_TRIES 6	      /* to read the headers of a segment */
+#define GAP_RETRY_NS 10000000 /* until the first further one; then twice as long each time */
 
 enum reclaim_state {
 	RECLAIM_IDLE,
@@ -46,6 +48,8 @@ struct reclaim {
 	bool held;
 	bool gap_again; /* a gap has opened, or grew, since the machine last began one */
 	uint64_t gap_sequence;
+	uint32_t gap_tries; /* to read that segment's headers */
+	uint64_t gap_due_ns;
 	uint64_t hint_until_ns;
 	struct scan scan;
 	struct mover mover;
@@ -115,7 +119,9 @@ wants_reclaim(const struct reclaim *reclaim)
 {
 	const struct shard *shard = reclaim->shard;
 
-	return !reclaim->held && !shard->failed && shard->running && shard->tail < shard->head &&
+	/* What is left while a gap is not known to all is for the header that tells of it. */
+	return !reclaim->held && !shard->failed && shard->running && !shard->gap_open &&
+	       !shard->gap_unpublished && shard->tail < shard->head &&
 	       waiting_count(shard) < SHARD_FREEING_MAX &&
 	       segment_free_count(shard) + waiting_count(shard) <
 		   SHARD_RESERVE + FLUSH_AHEAD + flock(shard) &&
@@ -185,55 +191,6 @@ begin_move(struct reclaim *reclaim)
 	reclaim->state = RECLAIM_MOVE;
 }
 
-static struct disk_entry
-entry_of_slot(const struct shard *shard, const struct index_slot *slot)
-{
-	struct disk_entry entry = {
-		.kind = DISK_BLOCK_ENTRY,
-		.length = DISK_BLOCK,
-		.identity = index_block(slot),
-		.volume = index_volume(slot),
-		.crc32c = slot->info,
-		.place = slot->place % shard->segment_blocks * DISK_BLOCK_UNITS,
-	};
-
-	if (index_kind(slot) == INDEX_KIND_OBJECT) {
-		entry.kind = DISK_OBJECT_ENTRY;
-		entry.length = (slot->info >> 8) * DISK_UNIT;
-		entry.identity = (slot->id & ~INDEX_MARKS) << 2;
-		entry.volume = 0;
-		entry.place += slot->info & 0xff;
-	}
-	return entry;
-}
-
-/*
- * Add what the index has between where the scan ended and end_block. Looks at all of it at once:
- * slow, but for damage only.
- */
-static int
-entries_from_index(struct shard *shard, struct scan *scan, uint32_t end_block)
-{
-	uint32_t from = shard_place(shard, scan->sequence, scan->end_block);
-	uint32_t to = shard_place(shard, scan->sequence, end_block);
-	uint32_t max = shard->segment_blocks * TRAILER_ENTRIES_PER_BLOCK;
-	struct disk_entry *entries = tarn_iobuf_get(max * sizeof(*entries));
-
-	if (entries == NULL)
-		return -ENOMEM;
-	memcpy(entries, scan->entries, scan->entry_count * sizeof(*entries));
-	tarn_iobuf_put(scan->entries);
-	scan->entries = entries;
-	for (uint64_t i = 0; i < index_slot_count(&shard->index); i++) {
-		const struct index_slot *slot = index_at(&shard->index, i);
-
-		if (index_kind(slot) != 0 && slot->place >= from && slot->place < to &&
-		    scan->entry_count < max)
-			entries[scan->entry_count++] = entry_of_slot(shard, slot);
-	}
-	return 0;
-}
-
 static void
 scanned(struct scan *scan, int status)
 {
@@ -243,7 +200,7 @@ scanned(struct scan *scan, int status)
 
 	/* Headers that cannot be read: the index knows what is live behind them. */
 	if (status == 0 && scan->end_block < segment->end_block)
-		status = entries_from_index(shard, scan, segment->end_block);
+		status = scan_add_from_index(scan, shard, segment->end_block);
 	if (status != 0) {
 		/* No memory: it is tried again at a later step. */
 		scan_fini(scan);
@@ -294,10 +251,17 @@ log_is_full(const struct reclaim *reclaim)
 	const struct shard *shard = reclaim->shard;
 	bool busy = log_busy(shard) || shard->trailers[0].busy || shard->trailers[1].busy;
 
-	/* Segments become free once a told tail is durable, but not while there is a gap. */
+	/* Segments become free once a told tail is durable, but not before a gap is known to all. */
 	return segment_free_count(shard) == 0 && !shard->segment_is_open && !busy &&
-	       !shard->repairing && !mover_reading(&reclaim->mover) &&
-	       (shard->gap_open || shard->told_tail <= shard->freed);
+	       !shard->repairing && !mover_waiting(&reclaim->mover) &&
+	       (shard->gap_open || shard->gap_unpublished || shard->told_tail <= shard->freed);
+}
+
+void
+reclaim_check_room(struct shard *shard)
+{
+	if (log_is_full(shard->reclaim))
+		log_fail(shard);
 }
 
 /* There was no room, or reads are under way. */
@@ -306,8 +270,7 @@ stuck(struct reclaim *reclaim)
 {
 	if (reclaim->state != GAP_MOVE && reclaim->gap_again)
 		return mover_abandon(&reclaim->mover) ? give_up(reclaim) : 0;
-	if (log_is_full(reclaim))
-		log_fail(reclaim->shard);
+	reclaim_check_room(reclaim->shard);
 	return 0;
 }
 
@@ -366,7 +329,13 @@ gap_scanned(struct scan *scan, int status)
 	struct shard *shard = reclaim->shard;
 	const struct segment *segment = segment_of(shard, reclaim->gap_sequence);
 
-	if (status != 0 || scan->end_block < segment->end_block) {
+	if (status == -ENOMEM ||
+	    (scan->end_block < segment->end_block && ++reclaim->gap_tries < GAP_TRIES)) {
+		reclaim->gap_due_ns = tarn_now_ns() + (GAP_RETRY_NS << reclaim->gap_tries);
+		reclaim->state = GAP_NEXT;
+		return;
+	}
+	if (scan->end_block < segment->end_block) {
 		/* What was in it is not known: nothing here can be promised any more. */
 		scan_fini(scan);
 		reclaim->state = RECLAIM_IDLE;
@@ -385,6 +354,8 @@ gap_next(struct reclaim *reclaim)
 {
 	struct shard *shard = reclaim->shard;
 
+	if (tarn_now_ns() < reclaim->gap_due_ns)
+		return 0;
 	scan_fini(&reclaim->scan);
 	/* Segments that reclaim has done with have nothing to write again. */
 	reclaim->gap_sequence = tarn_max_u64(reclaim->gap_sequence, shard->tail);
@@ -411,6 +382,8 @@ begin_gap(struct reclaim *reclaim)
 	struct shard *shard = reclaim->shard;
 
 	reclaim->gap_again = false;
+	reclaim->gap_tries = 0;
+	reclaim->gap_due_ns = 0;
 	reclaim->gap_sequence = shard->gap_start / shard->segment_blocks;
 	if (reclaim->gap_sequence == 0)
 		reclaim->gap_sequence = 1;
@@ -431,7 +404,7 @@ idle_step(struct reclaim *reclaim)
 {
 	if (reclaim->gap_again && !reclaim->shard->failed)
 		return begin_gap(reclaim);
-	if (!wants_reclaim(reclaim) || reclaim->shard->gap_open)
+	if (!wants_reclaim(reclaim))
 		return 0;
 	begin_reclaim(reclaim);
 	return 1;
@@ -459,6 +432,7 @@ move_step(struct reclaim *reclaim)
 		return work + 1;
 	}
 	reclaim->gap_sequence++;
+	reclaim->gap_tries = 0;
 	reclaim->state = GAP_NEXT;
 	return work + 1;
 }
@@ -469,6 +443,8 @@ reclaim_step(struct shard *shard)
 	struct reclaim *reclaim = shard->reclaim;
 	int work = freeing_step(shard, &reclaim->freeing);
 
+	if (shard->failed)
+		return work; /* nothing more is read: the shard may be about to stop */
 	hasten(reclaim);
 	switch (reclaim->state) {
 	case RECLAIM_IDLE:
@@ -494,8 +470,7 @@ reclaim_ready(const struct shard *shard)
 		return true;
 	switch (reclaim->state) {
 	case RECLAIM_IDLE:
-		return !shard->failed &&
-		       (reclaim->gap_again || (wants_reclaim(reclaim) && !shard->gap_open));
+		return !shard->failed && (reclaim->gap_again || wants_reclaim(reclaim));
 	case RECLAIM_SCAN:
 	case GAP_SCAN:
 	case GAP_FENCE:

@@ -18,5 +18,7 @@ bool reclaim_idle(const struct shard *shard);
 void reclaim_durable(struct shard *shard);
 /** A gap has opened: write again what lives in it, then flush_gap_closed(). */
 void reclaim_gap(struct shard *shard);
+/** Where nothing can be appended any more, and nothing will change that: the log fails. */
+void reclaim_check_room(struct shard *shard);
 /** Begin nothing new (the shard stops). */
 void reclaim_hold(struct shard *shard);

@@ -3,7 +3,7 @@
  * Recovery of one shard:
  *
  *	headers --all read--> probe --> chain --> checkpoint [--damaged: without] --> scans
- *	scans --applied in order, to the end of the log--> bans --> finish
+ *	scans --applied in order, to the end of the log--> bans --> rewrite --> finish
  *
  * Scans run side by side and are applied in order. Invariant: nothing is applied behind a hole,
  * unless the hole lies below the greatest durable position: then it is damage, not the log's end.
@@ -77,9 +77,12 @@ next_ban(struct recovery *recovery)
 	uint32_t blocks;
 
 	if (recovery->status != 0 || recovery->next_ban == recovery->ban_count) {
-		if (recovery->status == 0)
-			replay_finish(recovery);
-		finish(recovery, recovery->status);
+		if (recovery->status != 0) {
+			finish(recovery, recovery->status);
+			return;
+		}
+		replay_finish(recovery);
+		rewrite_start(recovery, finish);
 		return;
 	}
 	ban = &recovery->bans[recovery->next_ban];

@@ -6,7 +6,7 @@
 
 /*
  * Recovery of a shard after an unclean stop; see doc/cache-design.md, Recovery. On the shard's
- * reactor, before it takes requests. Writes nothing.
+ * reactor, before it takes requests. Writes nothing but, in its place, what is there (rewrite.c).
  */
 #define RECOVER_HEADERS 32 /* read at a time */
 #define RECOVER_SCANS 4
@@ -45,6 +45,15 @@ struct header_read {
 	uint32_t number; /* of the segment */
 };
 
+/* See rewrite.c. */
+struct rewrite {
+	struct tarn_io io;
+	uint8_t *buf;
+	uint64_t sequence;
+	uint32_t block, count, tries;
+	void (*done)(struct recovery *recovery, int status);
+};
+
 struct recovery {
 	struct shard *shard;
 	struct fan_slot *slot;
@@ -73,6 +82,7 @@ struct recovery {
 	uint32_t ban_count, ban_max, next_ban;
 	struct tarn_io ban_io;
 	uint8_t *ban_buf;
+	struct rewrite rewrite;
 	uint64_t damage; /* units: what is before may be older than what was lost; 0: none */
 	uint64_t last;	 /* sequence of the last segment that belongs to the log */
 	uint32_t last_end;
@@ -123,6 +133,13 @@ void replay_segment(struct recovery *recovery, const struct scan *scan);
 void replay_ban(struct recovery *recovery, const struct found_ban *ban, const void *payload);
 /** All is applied: drop what lies before the tail, and set up the shard's log. */
 void replay_finish(struct recovery *recovery);
+
+/* rewrite.c */
+/**
+ * After replay_finish(): write again in place, where that is called for, what lies between the
+ * durable position and the end of the log. done may be called inside the call.
+ */
+void rewrite_start(struct recovery *recovery, void (*done)(struct recovery *recovery, int status));
 
 /* checkpoint_load.c */
 /**

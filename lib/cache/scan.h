@@ -43,3 +43,8 @@ struct scan {
  */
 void scan_start(struct scan *scan);
 void scan_fini(struct scan *scan);
+/**
+ * Add what the index has of the segment from where the scan ended to end_block. \return 0 or
+ * -ENOMEM.
+ */
+int scan_add_from_index(struct scan *scan, const struct shard *shard, uint32_t end_block);

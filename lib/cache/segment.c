@@ -88,7 +88,7 @@ header_fill(struct shard *shard, struct log_header *header, const struct segment
 	}
 	disk->shard = shard->number;
 	disk->tail = shard->tail;
-	disk->durable = shard->durable;
+	disk->durable = shard->head_durable = shard->durable;
 	disk->time_s = cache_now_s(shard->cache);
 	disk->gap_start = shard->gap_start;
 	disk->gap_end = shard->gap_end;

@@ -86,6 +86,7 @@ struct shard {
 	/* Positions in blocks. */
 	uint64_t committed, durable;
 	uint64_t committed_tail;
+	uint64_t head_durable;	     /* what the header of the head says of the durable position */
 	uint64_t gap_start, gap_end; /* what a failed flush left unsure; equal: nothing */
 	bool gap_open;		     /* not written again yet: no flush is believed */
 	bool gap_unpublished;	     /* no durable header says yet that the log goes on behind it */

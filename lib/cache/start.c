@@ -232,6 +232,19 @@ load_clean(struct fan_slot *slot)
 			slot);
 }
 
+/* Whether only the process died, for certain; and whether that is possible. */
+static void
+compare_boots(struct tarn_cache *cache)
+{
+	const struct disk_super *super = cache->super;
+	bool boot = memcmp(cache->boot_id, super->boot_id, sizeof(cache->boot_id)) == 0;
+	bool known = cache->disk_sequence != 0 && super->disk_sequence != 0;
+	bool disk = cache->disk_sequence == super->disk_sequence;
+
+	cache->info.same_boot = boot && known && disk;
+	cache->memory_read = boot && (!known || disk);
+}
+
 static void
 checkpoints_found(void *arg, int status)
 {
@@ -251,9 +264,7 @@ checkpoints_found(void *arg, int status)
 	}
 	cache->checkpoint_sequence =
 	    tarn_max_u64(cache->checkpoint_sequence, cache->super->checkpoint_sequence);
-	cache->info.same_boot =
-	    cache->disk_sequence != 0 && cache->disk_sequence == cache->super->disk_sequence &&
-	    memcmp(cache->boot_id, cache->super->boot_id, sizeof(cache->boot_id)) == 0;
+	compare_boots(cache);
 	if (!clean) {
 		recover(start);
 	} else if (best != NULL && (best->flags & DISK_CHECKPOINT_CLEAN) != 0 &&

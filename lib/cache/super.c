@@ -13,6 +13,7 @@
 
 struct super_io {
 	struct tarn_io io;
+	struct flush_request flush;
 	struct disk_super *next; /* what is being written */
 	TAILQ_HEAD(, super_write) queue;
 };
@@ -77,7 +78,7 @@ written(void *arg, int status)
 	if (status != 0)
 		finish(cache, status);
 	else
-		tarn_bdev_flush(cache->channel, &cache->super_io->io, flushed, cache);
+		flush_device(cache, &cache->super_io->flush, flushed, cache);
 }
 
 static void
@@ -92,6 +93,7 @@ begin(struct tarn_cache *cache)
 	/* Another one also after a failure, of which it is not known what it left. */
 	next->sequence = ++cache->super_sequence;
 	format_super_seal(next);
+	super_io->flush.mark = flush_mark(cache);
 	tarn_bdev_write(cache->channel, &super_io->io, next, DISK_BLOCK,
 			(cache->super_slot ^ 1) * DISK_BLOCK, 0, written, cache);
 }

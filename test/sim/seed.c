@@ -77,6 +77,9 @@ between_lives(struct sim *world, enum ending ending)
 	if (ending == ENDING_STOP && rng_chance(rng, 500)) {
 		device_power_loss(&world->device);
 		power = true;
+		/* A stop that failed has promised nothing against that. */
+		if (world->model.end != MODEL_END_STOP)
+			model_ended(&world->model, MODEL_END_POWER);
 	}
 	if (power && world->plan.disk_sequence_known && rng_chance(rng, 500))
 		world->disk_sequence++; /* the device alone */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "test/unit/cache/stage.h"
+#include "test/unit/cache/volatile.h"
 
 static struct tarn_cache_stats *stats;
 
@@ -85,6 +86,9 @@ test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups(void)
 	CU_ASSERT(count_found(5, 15, 1) == 15);
 	CU_ASSERT(stage_flush() == -EIO);
 	CU_ASSERT(stage_remove("k5") == -EIO);
+	/* Not even that what was there is gone can be promised: it is found again after a start. */
+	CU_ASSERT(stage_store("k6", stage_value, 1 << 20) == -EIO);
+	CU_ASSERT(stage_store("k3", stage_value, 1 << 20) == -EIO);
 }
 
 static void
@@ -207,6 +211,62 @@ test_what_a_failed_flush_lost_does_not_look_like_damage(void)
 }
 
 static void
+test_a_failed_flush_of_the_superblock_puts_the_log_in_doubt_too(void)
+{
+	static const uint8_t uuid[16] = { 1 };
+	uint64_t durable;
+
+	stage.opts.segment_bytes = 256 * 1024;
+	stage_start();
+	durable = flushed_then_not();
+	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 1, 0);
+	CU_ASSERT(stage_volume_set(uuid, 1) == -EIO);
+	stage_clear();
+	CU_ASSERT(stage_flush() == 0);
+	CU_ASSERT(stage.cache->shards[0].durable > durable);
+	stage_stats(stats);
+	CU_ASSERT(stats->total.reappended_count == 6 && stats->total.flush_error_count == 1);
+	CU_ASSERT(stage_volume_set(uuid, 1) == 0);
+}
+
+static void
+test_what_a_failed_flush_let_go_of_is_durable_after_the_process_died(void)
+{
+	stage_start();
+	stage_store_many(0, 40, 3000, 1, 8);
+	CU_ASSERT(stage_flush() == 0);
+	stage_store_many(40, 10, 3000, 1, 1);
+	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 1, 0);
+	CU_ASSERT(stage_flush() == -EIO);
+	stage_crash();
+	volatile_let_go();
+	stage_start();
+	CU_ASSERT(stage.cache->info.same_boot && count_found(0, 50, 1) == 50);
+	CU_ASSERT(stage_flush() == 0);
+	stage_power_loss(3);
+	stage_start();
+	CU_ASSERT(stage.cache->info.damaged_segments == 0);
+	CU_ASSERT(count_found(0, 50, 1) == 50);
+}
+
+/* Scans of segments fail now and then, too. */
+static void
+test_a_dirty_block_that_reclaim_can_read_at_a_later_try_is_no_error(void)
+{
+	stage_device(16u << 20);
+	stage_start();
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 7, 1, 1) == 0);
+	for (uint32_t i = 0; i < 50; i++) {
+		stage_inject(TARN_IO_READ, TARN_ERROR_FAILURE, 3, 0);
+		stage_store_many(i * 100, 100, 3900, 1, 32);
+	}
+	stage_clear();
+	stage_stats(stats);
+	CU_ASSERT(stats->total.reappended_count != 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 7, 1, 0) == 0 && stage_block_is(0, 1));
+}
+
+static void
 test_damage_in_old_flushed_log_is_told_and_revives_nothing(void)
 {
 	uint64_t offset;
@@ -304,6 +364,9 @@ UT_SUITE(
     UT_CASE(test_a_dirty_block_that_reclaim_cannot_read_goes_on_being_an_error),
     UT_CASE(test_a_failed_flush_is_told_and_no_later_one_covers_for_it),
     UT_CASE(test_what_a_failed_flush_lost_does_not_look_like_damage),
+    UT_CASE(test_a_failed_flush_of_the_superblock_puts_the_log_in_doubt_too),
+    UT_CASE(test_what_a_failed_flush_let_go_of_is_durable_after_the_process_died),
+    UT_CASE(test_a_dirty_block_that_reclaim_can_read_at_a_later_try_is_no_error),
     UT_CASE(test_damage_in_old_flushed_log_is_told_and_revives_nothing),
     UT_CASE(test_a_name_is_taken_from_the_moment_it_is_asked_for),
     UT_CASE(test_a_start_on_a_device_that_cannot_be_read_fails_and_leaves_nothing));

@@ -126,6 +126,12 @@ volatile_touch(void)
 }
 
 void
+volatile_let_go(void)
+{
+	memset(volatile_disk.written, false, volatile_disk.size_bytes / PAGE);
+}
+
+void
 volatile_lose(uint8_t *data, const uint8_t *flushed, uint64_t seed)
 {
 	for (uint64_t at = 0; at < volatile_disk.size_bytes; at += VOLATILE_SECTOR) {

@@ -19,5 +19,7 @@ extern struct volatile_disk volatile_disk;
 void volatile_free(void);
 /** data and flushed were set from outside: any page may differ. */
 void volatile_touch(void);
+/** A kernel has given up on what was not flushed: reads find it, and no flush writes it. */
+void volatile_let_go(void);
 /** The power fails: each sector written since the last flush is kept or lost, by the seed. */
 void volatile_lose(uint8_t *data, const uint8_t *flushed, uint64_t seed);
