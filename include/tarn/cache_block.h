@@ -71,7 +71,10 @@ enum tarn_cache_block_kind {
 	 * stored since the lookup whose token is `token`. Logged; completes when acknowledged.
 	 */
 	TARN_CACHE_BLOCK_CLEAN,
-	/* Tombstones: the blocks are not cached any more. Completes when acknowledged, or FUA. */
+	/*
+	 * Tombstones: the blocks are not cached any more. Completes when acknowledged, or FUA. With
+	 * -EIO those that were dirty may be errors until the next start, which finds them again.
+	 */
 	TARN_CACHE_BLOCK_FORGET,
 };
 

@@ -43,6 +43,7 @@ batch_open(struct shard *shard, uint32_t payload_blocks, bool packed)
 	batch->block_count = 0;
 	batch->cursor = packed ? 0 : DISK_BLOCK_UNITS;
 	batch->opened_ns = tarn_reactor_turn_ns();
+	memset(batch->undo_map, 0, sizeof(batch->undo_map));
 	TAILQ_INIT(&batch->waiters);
 	return batch;
 }

@@ -103,6 +103,8 @@ put_block(struct block_op *op, struct index_slot *slot, const uint8_t *data, boo
 	memcpy(place.payload, data, DISK_BLOCK);
 	place.entry->crc32c =
 	    tarn_crc32c(format_seed(place.seed, place.place), place.payload, DISK_BLOCK);
+	if ((slot->id & INDEX_DIRTY) != 0)
+		log_note_undo(op->shard, slot);
 	slot->place = place.block;
 	slot->info = place.entry->crc32c;
 	slot->id &= ~(uint64_t)INDEX_HITS;
@@ -236,7 +238,20 @@ apply(struct block_op *op, uint32_t n)
 	op->shard->counters.clean_count++;
 }
 
-/* Append one entry for the run of wanted blocks that begins at next. \return as log_append(). */
+static bool
+is_dirty(struct block_op *op, uint32_t n)
+{
+	const struct tarn_cache_block_req *user = block_user(op);
+	const struct index_slot *slot =
+	    index_find(&op->shard->index, index_block_id(user->volume_id, user->first_block + n));
+
+	return slot != NULL && (slot->id & INDEX_DIRTY) != 0;
+}
+
+/*
+ * Append one entry for the run of wanted blocks, as dirty as the first, that begins at next.
+ * \return as log_append().
+ */
 static int
 append_run(struct block_op *op, bool (*want)(struct block_op *op, uint32_t n))
 {
@@ -248,13 +263,16 @@ append_run(struct block_op *op, bool (*want)(struct block_op *op, uint32_t n))
 		.volume = user->volume_id,
 	};
 	struct log_slot place;
+	bool dirty = is_dirty(op, op->next);
 	uint32_t end = op->next;
 	int status;
 
-	while (end < user->block_count && want(op, end))
+	while (end < user->block_count && want(op, end) && is_dirty(op, end) == dirty)
 		end++;
 	entry.length = end - op->next;
 	status = log_append(op->shard, LOG_FOREGROUND, &entry, 0, &place);
+	if (status == 0 && forget && dirty)
+		log_note_undo(op->shard, NULL);
 	for (; status == 0 && op->next < end; op->next++)
 		apply(op, op->next);
 	return status;

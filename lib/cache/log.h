@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "lib/cache/format.h"
+#include "lib/cache/index.h"
 #include "tarn/bdev.h"
 
 /*
@@ -71,6 +72,13 @@ TAILQ_HEAD(log_waiters, log_waiter);
 enum batch_state { BATCH_FREE, BATCH_OPEN, BATCH_CLOSED };
 
 #define BATCH_BLOCKS (1 + DISK_BATCH_ENTRIES)
+#define BATCH_UNDO_WORDS ((DISK_BATCH_ENTRIES + 63) / 64)
+
+/* What the index said of a dirty block before an entry took its place. */
+struct batch_undo {
+	uint32_t place, info;
+	bool suspect;
+};
 
 struct batch {
 	struct log_item item;
@@ -85,6 +93,8 @@ struct batch {
 	uint32_t cursor;       /* units from the start of its data */
 	uint64_t opened_ns;
 	struct log_waiters waiters;
+	uint64_t undo_map[BATCH_UNDO_WORDS]; /* entries that took the place of something dirty */
+	struct batch_undo undo[DISK_BATCH_ENTRIES];
 };
 
 static inline struct disk_batch *
@@ -149,6 +159,12 @@ int log_bare_batch(struct shard *shard);
  * `position` (blocks): recovery reads those first, and whatever may be missing between them.
  */
 int log_telling_batch(struct shard *shard, uint64_t position);
+/**
+ * The entry appended last takes the place of a dirty version: where the log fails before it is
+ * written, that version is there again. Called before the index is changed.
+ * \param slot  a stored entry's; NULL: a tombstone, whose blocks are errors in that case.
+ */
+void log_note_undo(struct shard *shard, const struct index_slot *slot);
 /** Be told when the entry appended last is committed or durable. It makes its batch urgent. */
 void log_wait(struct shard *shard, struct log_waiter *waiter, bool durable,
 	      void (*done)(struct log_waiter *waiter, int status));

@@ -224,6 +224,8 @@ move_append(struct mover *mover, struct move *move)
 	if (status != 0)
 		return status;
 	seal_payload(move, &place);
+	if ((slot->id & INDEX_DIRTY) != 0)
+		log_note_undo(shard, slot);
 	slot->place = place.block;
 	slot->id &= ~(uint64_t)INDEX_HITS;
 	if (entry.kind == DISK_BLOCK_ENTRY)

@@ -22,25 +22,85 @@ fail_waiters(struct log_waiters *waiters)
 	}
 }
 
-/* What had been appended is not on the device: it is not in the cache either. */
+/* --- A log that fails for good --- */
+
+void
+log_note_undo(struct shard *shard, const struct index_slot *slot)
+{
+	struct batch *batch = shard->last_batch;
+	uint32_t number = batch_disk(batch)->entry_count - 1;
+
+	batch->undo_map[number / 64] |= UINT64_C(1) << (number % 64);
+	if (slot != NULL)
+		batch->undo[number] = (struct batch_undo){
+			.place = slot->place,
+			.info = slot->info,
+			.suspect = (slot->id & INDEX_SUSPECT) != 0,
+		};
+}
+
+/* The tombstone of dirty blocks is not written: they must not become misses. */
 static void
-forget_batch(struct shard *shard, struct batch *batch)
+undo_forget(struct shard *shard, const struct disk_entry *entry, uint32_t place)
+{
+	for (uint32_t i = 0; i < entry->length; i++) {
+		uint64_t id = index_block_id(entry->volume, entry->identity + i);
+		struct index_slot *slot = index_find(&shard->index, id);
+
+		if (slot == NULL)
+			slot = index_insert(&shard->index, id);
+		if (slot == NULL)
+			slot = index_insert_over_clean(&shard->index, id);
+		if (slot == NULL)
+			continue; /* all that could give way is dirty */
+		slot->place = place;
+		index_set_dirty(&shard->index, slot, true);
+		index_set_suspect(&shard->index, slot);
+	}
+}
+
+static void
+undo_stored(struct shard *shard, const struct disk_entry *entry, uint32_t place,
+	    const struct batch_undo *undo)
+{
+	bool object = entry->kind == DISK_OBJECT_ENTRY;
+	struct index_slot *slot =
+	    index_find(&shard->index, object ? index_object_id(entry->identity)
+					     : index_block_id(entry->volume, entry->identity));
+
+	if (slot == NULL || slot->place != place)
+		return;
+	if (undo == NULL) {
+		index_remove(&shard->index, slot);
+		return;
+	}
+	slot->place = undo->place;
+	slot->info = undo->info;
+	index_set_dirty(&shard->index, slot, true);
+	index_clear_suspect(&shard->index, slot);
+	if (undo->suspect)
+		index_set_suspect(&shard->index, slot);
+}
+
+/*
+ * What had been appended is not on the device: it is not in the cache either. From the newest entry
+ * to the oldest, so that what one gives back, an older one may take.
+ */
+static void
+undo_batch(struct shard *shard, struct batch *batch)
 {
 	const struct disk_batch *disk = batch_disk(batch);
 
-	for (uint32_t i = 0; i < disk->entry_count; i++) {
+	for (uint32_t i = disk->entry_count; i-- > 0;) {
 		const struct disk_entry *entry = &disk->entry[i];
-		bool object = entry->kind == DISK_OBJECT_ENTRY;
-		struct index_slot *slot;
+		uint32_t place =
+		    shard_place(shard, batch->item.sequence, entry->place / DISK_BLOCK_UNITS);
+		bool noted = (batch->undo_map[i / 64] >> (i % 64) & 1) != 0;
 
-		if (!object && entry->kind != DISK_BLOCK_ENTRY)
-			continue;
-		slot = index_find(&shard->index,
-				  object ? index_object_id(entry->identity)
-					 : index_block_id(entry->volume, entry->identity));
-		if (slot != NULL && slot->place == shard_place(shard, batch->item.sequence,
-							       entry->place / DISK_BLOCK_UNITS))
-			index_remove(&shard->index, slot);
+		if (entry->kind == DISK_OBJECT_ENTRY || entry->kind == DISK_BLOCK_ENTRY)
+			undo_stored(shard, entry, place, noted ? &batch->undo[i] : NULL);
+		else if (noted)
+			undo_forget(shard, entry, place);
 	}
 }
 
@@ -65,6 +125,9 @@ log_drop(struct shard *shard)
 
 	tarn_assert(shard->failed && shard->inflight_count == 0);
 	take_all(shard, &items);
+	TAILQ_FOREACH_REVERSE(item, &items, log_items, link)
+	if (item->type == LOG_BATCH)
+		undo_batch(shard, tarn_container_of(item, struct batch, item));
 	while ((item = TAILQ_FIRST(&items)) != NULL) {
 		TAILQ_REMOVE(&items, item, link);
 		if (item->type == LOG_HEADER) {
@@ -73,7 +136,6 @@ log_drop(struct shard *shard)
 			struct batch *batch = tarn_container_of(item, struct batch, item);
 
 			TAILQ_CONCAT(&waiters, &batch->waiters, link);
-			forget_batch(shard, batch);
 			batch_free(shard, batch);
 		}
 	}

@@ -98,8 +98,11 @@ looked(struct slot *slot)
 {
 	const struct tarn_cache_block_req *req = &slot->req;
 	bool read = req->kind == TARN_CACHE_BLOCK_LOOKUP;
+	struct tarn_cache_info info;
 
-	if (req->status != 0 && (req->status != -EIO || !sim->model.unreadable))
+	tarn_cache_get_info(sim_cache, &info);
+	sim->model.failed = info.failed;
+	if (req->status != 0 && (req->status != -EIO || (!sim->model.unreadable && !info.failed)))
 		wrong(slot, 0, "no such status");
 	for (uint32_t n = 0; n < slot->count; n++) {
 		struct block_seen seen = { slot, n };

@@ -243,7 +243,7 @@ matches(const struct model *model, const struct subject *subject, const struct v
 	const struct observation *seen)
 {
 	if (seen->bad)
-		return model->unreadable && version->dirty;
+		return (model->unreadable || model->failed) && version->dirty;
 	return seen->hit ? hit_matches(subject, version, seen) : miss_matches(model, version);
 }
 
@@ -284,6 +284,8 @@ learn_hit(struct subject *subject, const struct observation *seen, uint64_t firs
 	if (seen->presence_only)
 		return;
 	if (version->state == VERSION_LIMBO) {
+		if (find(subject, last)->state != VERSION_LIMBO)
+			return; /* or it was written in this life: nothing is decided */
 		/* What survived, and what did not, is decided. */
 		version->state = VERSION_FLUSHED;
 		version->maybe = false;
@@ -414,5 +416,6 @@ void
 model_opened(struct model *model)
 {
 	each_subject(model, settle_one);
+	model->failed = false;
 	model->end = MODEL_END_STOP;
 }

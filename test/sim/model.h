@@ -59,6 +59,7 @@ struct model {
 	/* Set by its user. */
 	bool strict;	 /* no fault was or will be injected: nothing vanishes without a reason */
 	bool unreadable; /* reads may fail, or what was durable was damaged */
+	bool failed;	 /* in this life the cache has stopped writing */
 	uint32_t segment_slack; /* a version is not reclaimed before so many were opened after it */
 	uint32_t segments;	/* opened so far */
 	uint64_t time_min_s, time_max_s; /* now, as the engine sees it */

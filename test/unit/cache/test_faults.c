@@ -92,6 +92,35 @@ test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups(void)
 }
 
 static void
+test_a_dirty_block_whose_overwrite_failed_with_the_log_is_what_it_was(void)
+{
+	stage_start();
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 0, 2, 1) == 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, 0, 2, 1, 1) == 0);
+	stage_inject(TARN_IO_WRITE, TARN_ERROR_FAILURE, UINT64_MAX, 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 0, 4, 2) == -EIO);
+	CU_ASSERT(stage.cache->shards[0].failed);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 4, 0) == 0);
+	/* What was clean is a miss: the core has it. */
+	CU_ASSERT(stage_req.hit[0] == 0x3 && stage_req.dirty[0] == 0x3);
+	CU_ASSERT(stage_block_is(0, 1) && stage_block_is(1, 1));
+	CU_ASSERT(tarn_cache_dirty_count(stage.cache) == 2);
+}
+
+static void
+test_a_dirty_block_whose_tombstone_failed_with_the_log_is_an_error(void)
+{
+	stage_start();
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 0, 2, 1) == 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, 0, 2, 2, 1) == 0);
+	stage_inject(TARN_IO_WRITE, TARN_ERROR_FAILURE, UINT64_MAX, 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_FORGET, 0, 1, 2, 0) == -EIO);
+	CU_ASSERT(stage.cache->shards[0].failed);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 4, 0) == -EIO);
+	CU_ASSERT(stage_req.bad[0] == 0x2 && stage_req.hit[0] == 0x9 && stage_block_is(0, 1));
+}
+
+static void
 test_corrupt_data_is_a_miss_for_objects_and_stays_one(void)
 {
 	stage_start();
@@ -358,6 +387,8 @@ UT_SUITE(
     UT_CASE(test_a_failed_batch_write_is_written_elsewhere_and_nobody_notices),
     UT_CASE(test_an_overwrite_that_was_moved_to_another_segment_is_the_one_that_recovery_finds),
     UT_CASE(test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups),
+    UT_CASE(test_a_dirty_block_whose_overwrite_failed_with_the_log_is_what_it_was),
+    UT_CASE(test_a_dirty_block_whose_tombstone_failed_with_the_log_is_an_error),
     UT_CASE(test_corrupt_data_is_a_miss_for_objects_and_stays_one),
     UT_CASE(test_an_unreadable_block_is_a_miss_when_clean_and_an_error_when_dirty),
     UT_CASE(test_an_unreadable_block_is_no_error_of_its_neighbours),
