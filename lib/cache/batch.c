@@ -95,7 +95,10 @@ finish(struct shard *shard, struct batch *batch)
 	disk->block = batch->block;
 	disk->block_count = batch->block_count;
 	disk->shard = shard->number;
-	disk->tail = shard->told_tail = shard->tail;
+	/* Laid out again it says what it did: what moved since may lie behind it. */
+	if (!shard->repairing)
+		disk->tail = shard->tail;
+	shard->told_tail = tarn_max_u64(shard->told_tail, disk->tail);
 	disk->durable = shard->durable;
 	disk->number = ++shard->batch_number;
 	disk->first_number = shard->trailer->entry_count;

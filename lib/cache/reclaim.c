@@ -251,7 +251,7 @@ log_is_full(const struct reclaim *reclaim)
 	const struct shard *shard = reclaim->shard;
 	bool busy = log_busy(shard) || shard->trailers[0].busy || shard->trailers[1].busy;
 
-	/* Segments become free once a told tail is durable, but not before a gap is known to all. */
+	/* Segments become free once a told tail is durable, and any gap is known to all. */
 	return segment_free_count(shard) == 0 && !shard->segment_is_open && !busy &&
 	       !shard->repairing && !mover_waiting(&reclaim->mover) &&
 	       (shard->gap_open || shard->gap_unpublished || shard->told_tail <= shard->freed);

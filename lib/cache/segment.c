@@ -87,7 +87,10 @@ header_fill(struct shard *shard, struct log_header *header, const struct segment
 			disk->previous_end = segment_of(shard, disk->previous)->end_block;
 	}
 	disk->shard = shard->number;
-	disk->tail = shard->tail;
+	/* In a repair, what moved and has yet to be laid out again does not count. */
+	if (!shard->repairing)
+		shard->told_tail = shard->tail;
+	disk->tail = shard->told_tail;
 	disk->durable = shard->head_durable = shard->durable;
 	disk->time_s = cache_now_s(shard->cache);
 	disk->gap_start = shard->gap_start;
@@ -155,7 +158,6 @@ segment_open(struct shard *shard, enum log_class class)
 	header->item.type = LOG_HEADER;
 	header->item.sequence = sequence;
 	shard->head = sequence;
-	shard->told_tail = shard->tail;
 	shard->cursor = 1;
 	shard->segment_is_open = true;
 	trailer->busy = true;
