@@ -116,7 +116,7 @@ SEEDS ?= 10000
 .PHONY: sim
 sim: hint
 	@$(MAKE) --no-print-directory $(SIM_BINS)
-	@$(B)/test/sim/sim $(SEED) --count $(SEEDS) --progress
+	@$(B)/test/sim/sim $(SEED) --hard --count $(SEEDS) --progress
 
 ## make sim-bugs   plant each bug of test/sim/bugs in a copy of the tree: the simulator must find it
 .PHONY: sim-bugs

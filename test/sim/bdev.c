@@ -57,7 +57,9 @@ sim_submit(struct tarn_channel *channel, struct tarn_io *io)
 	uint64_t us = rng_range(rng, opts->latency_min_us, opts->latency_max_us);
 
 	(void)channel;
-	opts->event(io);
+	opts->event(io, false);
+	if (io->op == TARN_IO_FLUSH && opts->flush_us_max != 0)
+		us = rng_range(rng, opts->latency_min_us, opts->flush_us_max);
 	if (rng_chance(rng, 10))
 		us *= 10;
 	sim->due_ns = tarn_now_ns() + us * 1000 + rng_below(rng, 1000);
@@ -153,7 +155,7 @@ sim_poll(struct tarn_group *group)
 	while ((io = first_due()) != NULL && ((struct sim_io *)tarn_io_ctx(io))->due_ns <= now_ns) {
 		int status;
 
-		opts_of(io)->event(io);
+		opts_of(io)->event(io, true);
 		TAILQ_REMOVE(&queue, io, link);
 		inflight_count--;
 		status = carry_out(io);

@@ -14,9 +14,10 @@ struct sim_bdev_opts {
 	struct tarn_bdev_common_opts common;
 	struct device *device;
 	uint32_t latency_min_us,
-	    latency_max_us; /* of most; one in a hundred takes ten times as long */
+	    latency_max_us;    /* of most; one in a hundred takes ten times as long */
+	uint32_t flush_us_max; /* of a flush; 0: as others */
 	/** Called before each I/O is taken and before each completes; may not return. */
-	void (*event)(const struct tarn_io *io);
+	void (*event)(const struct tarn_io *io, bool completes);
 };
 
 /** When the next I/O completes, on the fake clock; UINT64_MAX: none is on its way. */

@@ -11,6 +11,7 @@
 #include "tarn/util.h"
 
 #define SLOT_COUNT 10
+#define NEVER_FULL_BLOCKS 600 /* of each volume: the smallest log has room for them, all dirty */
 #define RUN_MAX TARN_CACHE_EXTENT_BLOCKS
 #define BLOCK TARN_CACHE_BLOCK_BYTES
 
@@ -325,6 +326,7 @@ lookup(enum action action)
 		volume = hinted.volume_id == sim->volume[0].id ? 0 : 1;
 		first = (uint32_t)hinted.block;
 		count = (uint32_t)tarn_min_u64(16, RUN_MAX - first % RUN_MAX);
+		count = (uint32_t)tarn_min_u64(count, sim->plan.block_count - first);
 		hinted.volume_id = 0;
 	}
 	look_up(take(action, volume, first, count),
@@ -400,7 +402,10 @@ fill(struct slot *slot)
 	submit(slot, TARN_CACHE_BLOCK_FILL, 0);
 }
 
-/* What was read is the newest, or something newer was stored for certain. */
+/*
+ * What was read is the newest, or something newer is on its way that nothing will refuse: there are
+ * not as many blocks as may be dirty.
+ */
 static bool
 cleanable(const struct slot *slot, uint32_t n)
 {
@@ -411,8 +416,21 @@ cleanable(const struct slot *slot, uint32_t n)
 	    !model_may_write(subject, false))
 		return false;
 	return subject->changes != slot->changes[n]
-		   ? newest->state == VERSION_SUBMITTED && !newest->maybe
+		   ? newest->state == VERSION_SUBMITTED && !newest->maybe &&
+			 sim->plan.block_count <= NEVER_FULL_BLOCKS
 		   : newest->kind == VERSION_VALUE && newest->content == slot->content[n];
+}
+
+/*
+ * The engine keeps its tokens by a hash of volume and block: where two blocks of the model may meet
+ * there, a clean may take one for newer than it is, and leave it dirty.
+ */
+static bool
+tokens_meet(void)
+{
+	uint32_t low = sim->volume[0].id, high = sim->volume[1].id;
+
+	return (high > low ? high - low : low - high) != 1 || sim->plan.block_count > 1000;
 }
 
 static void
@@ -428,7 +446,7 @@ clean(struct slot *slot)
 		struct version version = {
 			.kind = VERSION_VALUE,
 			.content = slot->content[n],
-			.maybe = durable_only,
+			.maybe = durable_only || tokens_meet(),
 		};
 
 		slot->number[n] = subject->changes == slot->changes[n]
@@ -445,7 +463,7 @@ void
 block_clean_hint(void *arg, const struct tarn_cache_dirty_block *blocks, uint32_t block_count)
 {
 	(void)arg;
-	if (block_count != 0 && blocks[0].block < MODEL_BLOCKS)
+	if (block_count != 0 && blocks[0].block < sim->plan.block_count)
 		hinted = blocks[0];
 }
 

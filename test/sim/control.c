@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Flushes, checkpoints, purges, bans, volumes' identities, and what the engine says of itself. */
+/* Flushes, checkpoints, purges, bans, and what the engine says of itself. */
 #include <errno.h>
 #include <string.h>
 
@@ -18,6 +18,7 @@ struct flush {
 /* A purge or a ban: the tombstones that it stands for. */
 struct ban {
 	bool busy, blocks;
+	int status;		       /* of the last */
 	uint32_t volume, first, count; /* blocks */
 	uint32_t group;		       /* objects of which one; 4: all */
 	uint64_t number[MODEL_BLOCKS]; /* as many objects are fewer */
@@ -139,6 +140,7 @@ ban_over(void *arg, int status)
 {
 	(void)arg;
 	ban.busy = false;
+	ban.status = status;
 	busy_count--;
 	sim_say("  ban ended with %d", status);
 	if (status != 0 && status != -ENOSPC && !(status == -EIO && may_fail()))
@@ -209,6 +211,50 @@ ban_blocks(void)
 	tarn_cache_block_ban(sim_cache, &range, ban_over, NULL);
 }
 
+bool
+control_ban_volume(uint32_t volume)
+{
+	struct tarn_cache_block_range range = {
+		.volume_id = sim->volume[volume].id,
+		.block_count = sim->plan.block_count,
+	};
+
+	ban.blocks = true;
+	ban.volume = volume;
+	ban.first = 0;
+	ban.count = sim->plan.block_count;
+	if (!ban_begin())
+		return false;
+	tarn_cache_block_ban(sim_cache, &range, ban_over, NULL);
+	while (ban.busy) {
+		sim_turn(1000);
+		control_check_age();
+	}
+	return ban.status == 0;
+}
+
+/* --- A refusal --- */
+
+static void
+delete_over(void *arg, int status)
+{
+	(void)arg;
+	busy_count--;
+	if (status != -EBUSY)
+		sim_fail("deleting a cache with dirty blocks, without force, ended with %d",
+			 status);
+}
+
+void
+control_delete_refused(void)
+{
+	if (tarn_cache_dirty_count(sim_cache) == 0)
+		return;
+	sim_say("delete, without force");
+	busy_count++;
+	tarn_cache_delete(sim_cache, false, delete_over, NULL);
+}
+
 void
 control_act(enum action action)
 {
@@ -228,8 +274,6 @@ control_act(enum action action)
 	}
 }
 
-/* --- Volumes --- */
-
 static void
 called(void *arg, int status)
 {
@@ -237,63 +281,6 @@ called(void *arg, int status)
 
 	call->done = true;
 	call->status = status;
-}
-
-static void
-volume_set(struct sim_volume *volume, const uint8_t uuid[16], uint64_t generation)
-{
-	struct tarn_cache_volume got = { .generation = generation };
-	struct call call = { .done = false };
-
-	memcpy(got.uuid, uuid, sizeof(got.uuid));
-	volume->unsure = true;
-	tarn_cache_volume_set(sim_cache, &got, called, &call);
-	sim_wait(&call.done, "setting a volume");
-	if (call.status != 0)
-		sim_fail("setting a volume failed with %d", call.status);
-	if (volume->made ? got.id != volume->id : got.id <= sim->volume_id_max)
-		sim_fail("a volume has id %u; it was %u, and %u the greatest", got.id, volume->id,
-			 sim->volume_id_max);
-	volume->id = got.id;
-	volume->generation = generation;
-	volume->made = true;
-	volume->unsure = false;
-	sim->volume_id_max = (uint32_t)tarn_max_u64(sim->volume_id_max, got.id);
-}
-
-static void
-volume_check(struct sim_volume *volume, const uint8_t uuid[16])
-{
-	struct tarn_cache_volume got;
-
-	if (!volume->made)
-		return;
-	if (tarn_cache_volume_get(sim_cache, uuid, &got) != 0)
-		sim_fail("volume %u is not there any more", volume->id);
-	if (got.id != volume->id || (got.generation != volume->generation &&
-				     !(volume->unsure && got.generation == volume->generation + 1)))
-		sim_fail("volume %u has become %u, its generation %llu was %llu", volume->id,
-			 got.id, (unsigned long long)got.generation,
-			 (unsigned long long)volume->generation);
-	volume->generation = got.generation;
-	volume->unsure = false;
-}
-
-void
-control_volumes(void)
-{
-	struct call call = { .done = false };
-
-	for (uint32_t i = 0; i < MODEL_VOLUMES; i++) {
-		struct sim_volume *volume = &sim->volume[i];
-		uint8_t uuid[16] = { 1, (uint8_t)i };
-
-		volume_check(volume, uuid);
-		if (!volume->made || rng_chance(&sim->rng, 200))
-			volume_set(volume, uuid, volume->generation + 1);
-	}
-	tarn_cache_set_clean_cb(sim_cache, block_clean_hint, NULL, called, &call);
-	sim_wait(&call.done, "setting a callback");
 }
 
 /* --- What the engine says of itself --- */
@@ -343,7 +330,7 @@ control_dirty_check(void)
 	tarn_cache_each_dirty(sim_cache, &walk, called, &call);
 	sim_wait(&call.done, "looking at all dirty blocks");
 	for (uint32_t volume = 0; volume < MODEL_VOLUMES; volume++)
-		for (uint32_t block = 0; block < MODEL_BLOCKS; block++)
+		for (uint32_t block = 0; block < sim->plan.block_count; block++)
 			dirty_compare(volume, block);
 }
 

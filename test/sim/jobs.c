@@ -81,7 +81,7 @@ print_result(struct jobs *jobs, const struct result *result)
 	if (!result->failed)
 		return;
 	totals->failed_count++;
-	printf("FAIL seed %llu: %s\n", (unsigned long long)(jobs->opts->seed + result->index),
+	printf("FAIL seed %llu: %s\n", (unsigned long long)jobs->opts->seed + result->index,
 	       result->failure);
 	fflush(stdout);
 }
@@ -101,7 +101,7 @@ print_progress(struct jobs *jobs)
 static int
 put_in_order(struct jobs *jobs, const struct result *result)
 {
-	struct result *copy = malloc(sizeof(*copy));
+	struct result *copy = malloc(sizeof(struct result));
 
 	if (copy == NULL)
 		return -ENOMEM;
@@ -128,6 +128,7 @@ work(const struct jobs *jobs, int socket)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (world == NULL)
 		_exit(2);
+	world->hard = jobs->opts->hard;
 	while (take_seed(jobs, &index)) {
 		run_one(jobs, world, index, &result);
 		if (send(socket, &result, sizeof(result), MSG_NOSIGNAL) != sizeof(result))
@@ -188,6 +189,7 @@ run_here(struct jobs *jobs)
 
 	if (world == NULL)
 		return -ENOMEM;
+	world->hard = jobs->opts->hard;
 	world->verbose = jobs->opts->verbose;
 	world->image = jobs->opts->image;
 	while (take_seed(jobs, &index)) {

@@ -8,6 +8,7 @@ struct jobs_opts {
 	uint32_t process_count;
 	double seconds; /* take no more seeds after so many; 0: no limit */
 	bool progress;	/* a line now and then */
+	bool hard;	/* see plan_make() */
 	/* With one process only: */
 	int life_here;	   /* see seed_run() */
 	const char *image; /* file for what that life finds on the device; NULL: none */

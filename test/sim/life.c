@@ -70,6 +70,7 @@ sim_counts_add(struct sim_counts *total, const struct sim_counts *counts)
 	total->crashes += counts->crashes;
 	total->steps += counts->steps;
 	total->ios += counts->ios;
+	total->wraps += counts->wraps >= 2;
 }
 
 /* --- Time --- */
@@ -148,12 +149,31 @@ sim_clock_jump(uint64_t by_s)
 
 /* --- The end --- */
 
+uint32_t
+sim_wraps(const struct sim *of)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < DEVICE_SHARDS_MAX && of->segments_per_shard != 0; i++)
+		most = (uint32_t)tarn_max_u64(most,
+					      of->device.segment_count[i] / of->segments_per_shard);
+	return most;
+}
+
+static void
+note_wraps(void)
+{
+	sim->counts.wraps = tarn_max_u64(sim->counts.wraps, sim_wraps(sim));
+	sim_say("the log has wrapped %u times", sim_wraps(sim));
+}
+
 void
 sim_crash(void)
 {
 	bool power = sim->life_plan.ending == ENDING_POWER;
 
 	sim_say("trace %016llx", (unsigned long long)sim->trace[sim->life]);
+	note_wraps();
 	sim_say("crash: %s", power ? "power loss" : "the process dies");
 	sim_bdev_tear();
 	if (power)
@@ -164,11 +184,16 @@ sim_crash(void)
 	_exit(LIFE_CRASHED);
 }
 
+static bool
+crashes(void)
+{
+	return sim->life_plan.ending == ENDING_KILL || sim->life_plan.ending == ENDING_POWER;
+}
+
 void
 sim_arm(enum crash_phase phase)
 {
-	if (sim->life_plan.ending != ENDING_STOP && sim->life_plan.phase == phase &&
-	    sim->crash_countdown == 0)
+	if (crashes() && sim->life_plan.phase == phase && sim->crash_countdown == 0)
 		sim->crash_countdown = sim->life_plan.crash_after;
 }
 
@@ -180,10 +205,29 @@ trace(uint64_t word)
 	sim->trace[sim->life] = mixed ^ (mixed >> 29);
 }
 
+/*
+ * What is recovered is made durable before it is served, and the superblock, which then says that
+ * this is the boot, comes after that (contract C7).
+ */
 static void
-io_event(const struct tarn_io *io)
+check_opening(const struct tarn_io *io, bool completes)
+{
+	bool super = io->offset_bytes < 2 * DEVICE_BLOCK;
+
+	if (io->op == TARN_IO_READ)
+		sim->flushed = false;
+	else if (io->op == TARN_IO_FLUSH && completes)
+		sim->flushed = true;
+	else if (io->op == TARN_IO_WRITE && super && !sim->flushed)
+		sim_fail("a superblock is written before a flush has followed recovery");
+}
+
+void
+sim_io_event(const struct tarn_io *io, bool completes)
 {
 	sim->counts.ios++;
+	if (sim->opening)
+		check_opening(io, completes);
 	trace(sim->now_ns);
 	trace(io->offset_bytes << 8 | io->op);
 	trace(io->length_bytes);
@@ -210,7 +254,8 @@ make_world(void)
 		.device = &sim->device,
 		.latency_min_us = sim->plan.latency_min_us,
 		.latency_max_us = sim->plan.latency_max_us,
-		.event = io_event,
+		.flush_us_max = sim->plan.flush_us_max,
+		.event = sim_io_event,
 	};
 	struct tarn_reason reason;
 
@@ -260,16 +305,32 @@ begin_format(void)
 	sim->model.durable_time_s = sim->model.time_max_s = 0;
 	memset(sim->volume, 0, sizeof(sim->volume));
 	sim->volume_id_max = 0;
-	sim->formatted = false;
-	sim->corrupted = false;
+	sim->formatted = sim->corrupted = sim->blank = false;
 	sim->model.unreadable = sim->plan.read_fail_per_mille != 0;
 	memset(sim->device.segment_count, 0, sizeof(sim->device.segment_count));
 }
 
 static void
+check_info(const struct tarn_cache_info *info)
+{
+	sim_say("opened: %s%s%s%s, %llu entries, %llu us", info->formatted ? "formatted" : "",
+		info->clean_start ? "clean" : "", info->same_boot ? " same boot" : "",
+		info->checkpoint_used ? " by checkpoint" : "",
+		(unsigned long long)info->recovered_entries, (unsigned long long)info->recovery_us);
+	/* A dirty block that could not be read when it was to be written again is given up. */
+	if (!sim->corrupted &&
+	    (info->damaged_segments != 0 || (info->suspect_entries != 0 && !sim->model.unreadable)))
+		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none",
+			 (unsigned long long)info->damaged_segments,
+			 (unsigned long long)info->suspect_entries);
+	sim->segments_per_shard = info->segment_count / info->shard_count;
+}
+
+static void
 open_cache(void)
 {
-	bool force = sim->life_plan.format || !sim->formatted;
+	bool fresh = sim->life_plan.format || !sim->formatted;
+	bool blank = sim->blank;
 	struct tarn_cache_env env = {
 		.seed = rng_next(&sim->rng) | 1,
 		.wall_time_s = sim->wall_s,
@@ -278,7 +339,7 @@ open_cache(void)
 	struct tarn_cache_opts opts = {
 		.name = "sim",
 		.bdev_name = "sim",
-		.force = force,
+		.force = fresh && !blank,
 		.checkpoint_interval_s = sim->plan.checkpoint_interval_s,
 		.env = &env,
 	};
@@ -286,13 +347,15 @@ open_cache(void)
 	struct tarn_cache_info info;
 
 	memcpy(env.boot_id, sim->boot_id, sizeof(env.boot_id));
-	if (force) {
+	if (fresh) {
 		opts.shard_count = sim->plan.shard_count;
 		opts.segment_bytes = 128 * 1024;
 		opts.expected_entry_bytes = sim->plan.expected_entry_bytes;
 		begin_format();
 	}
 	begin_time();
+	sim->opening = !fresh;
+	sim->flushed = false;
 	sim_arm(CRASH_OPEN);
 	tarn_cache_create(&opts, opened, &opening);
 	sim_wait(&opening.done, "opening");
@@ -301,18 +364,12 @@ open_cache(void)
 	if (sim->life_plan.phase == CRASH_OPEN)
 		sim->crash_countdown = 0; /* it was opened before that */
 	sim->formatted = true;
+	sim->opening = false;
 	model_opened(&sim->model);
 	tarn_cache_get_info(sim_cache, &info);
-	sim_say("opened: %s%s%s%s, %llu entries, %llu us", info.formatted ? "formatted" : "",
-		info.clean_start ? "clean" : "", info.same_boot ? " same boot" : "",
-		info.checkpoint_used ? " by checkpoint" : "",
-		(unsigned long long)info.recovered_entries, (unsigned long long)info.recovery_us);
-	if (!sim->corrupted && (info.damaged_segments != 0 || info.suspect_entries != 0))
-		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none "
-			 "(failing per mille: writes %u, flushes %u, reads %u)",
-			 (unsigned long long)info.damaged_segments,
-			 (unsigned long long)info.suspect_entries, sim->plan.write_fail_per_mille,
-			 sim->plan.flush_fail_per_mille, sim->plan.read_fail_per_mille);
+	check_info(&info);
+	if (info.formatted != fresh)
+		sim_fail("%s", fresh ? "it was not formatted" : "it was formatted");
 }
 
 /* --- Work --- */
@@ -382,6 +439,9 @@ act(enum action action)
 	case ACTION_CORRUPT:
 		corrupt();
 		break;
+	case ACTION_DELETE:
+		control_delete_refused();
+		break;
 	case ACTION_PURGE:
 	case ACTION_BLOCK_BAN:
 	case ACTION_FLUSH:
@@ -432,19 +492,28 @@ stopped(void *arg, int status)
 static void
 stop(void)
 {
+	bool delete = sim->life_plan.ending == ENDING_DELETE;
 	struct opening stop = { .done = false };
 
-	if (rng_chance(&sim->rng, 700))
+	if (delete || rng_chance(&sim->rng, 700))
 		drain();
 	sim_arm(CRASH_STOP);
-	tarn_cache_stop(sim_cache, stopped, &stop);
+	if (delete)
+		tarn_cache_delete(sim_cache, true, stopped, &stop);
+	else
+		tarn_cache_stop(sim_cache, stopped, &stop);
 	sim_wait(&stop.done, "stopping");
 	sim->crash_countdown = 0;
 	if (!all_done())
 		sim_fail("stopped, but not all operations have ended");
+	note_wraps();
 	sim_say("stopped with %d", stop.status);
 	if (stop.status != 0 && sim->model.strict)
 		sim_fail("stopping failed with %d", stop.status);
+	if (delete) {
+		begin_format();
+		sim->blank = stop.status == 0;
+	}
 	model_ended(&sim->model, stop.status == 0 ? MODEL_END_STOP : MODEL_END_KILL);
 }
 
@@ -454,20 +523,22 @@ life_run(struct sim *of)
 	sim = of;
 	make_world();
 	sim_faults(false);
+	begin_time();
+	refuse_some();
 	open_cache();
-	control_volumes();
+	volume_all();
 	control_dirty_check();
 	sim_faults(true);
 	if (sim->life_plan.sweep)
 		look_at_everything();
 	work();
-	if (sim->life_plan.ending != ENDING_STOP && sim->life_plan.phase != CRASH_STOP)
+	if (crashes() && sim->life_plan.phase != CRASH_STOP)
 		sim_crash();
 	if (sim->life_plan.sweep)
 		look_at_everything();
 	control_stats_check();
 	stop();
-	if (sim->life_plan.ending != ENDING_STOP)
+	if (crashes())
 		sim_crash();
 	return LIFE_STOPPED;
 }

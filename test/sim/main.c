@@ -12,9 +12,11 @@
 static void
 usage(FILE *to)
 {
-	fputs("usage: sim [SEED] [--count N] [--jobs N] [--seconds N] [--progress] [--verbose]\n"
+	fputs("usage: sim [SEED] [--hard] [--count N] [--jobs N] [--seconds N] [--progress] "
+	      "[--verbose]\n"
 	      "           [--life N [--image FILE]]\n"
 	      "Run the cache engine on a simulated device and clock, from SEED (1) on.\n"
+	      "  --hard        harder seeds: a log that wraps, damaged superblocks, refusals, ...\n"
 	      "  --count N     so many seeds (1)\n"
 	      "  --jobs N      in so many processes (the number of CPUs)\n"
 	      "  --seconds N   take no more seeds after so many, whatever the count\n"
@@ -30,6 +32,9 @@ static bool
 parse_one(int option, struct jobs_opts *opts)
 {
 	switch (option) {
+	case 'H':
+		opts->hard = true;
+		return true;
 	case 'c':
 		opts->count = strtoull(optarg, NULL, 0);
 		return true;
@@ -63,6 +68,7 @@ static bool
 parse(int argc, char **argv, struct jobs_opts *opts)
 {
 	static const struct option longs[] = {
+		{ "hard", no_argument, NULL, 'H' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "seconds", required_argument, NULL, 's' },
@@ -108,6 +114,7 @@ main(int argc, char **argv)
 	       (unsigned long long)totals.counts.lives, (unsigned long long)totals.counts.crashes,
 	       (unsigned long long)totals.counts.steps, (unsigned long long)totals.counts.ios,
 	       totals.elapsed_s);
+	printf("%llu seeds wrap the log twice\n", (unsigned long long)totals.counts.wraps);
 	printf("%llu passed, %llu failed\n",
 	       (unsigned long long)(totals.seed_count - totals.failed_count),
 	       (unsigned long long)totals.failed_count);

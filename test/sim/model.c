@@ -31,10 +31,11 @@ model_subject_reset(struct subject *subject)
 static void
 each_subject(struct model *model, void (*fn)(struct model *model, struct subject *subject))
 {
-	for (uint32_t i = 0; i < MODEL_OBJECTS; i++)
+	for (uint32_t i = 0; i < model->object_count; i++)
 		fn(model, &model->objects[i]);
-	for (uint32_t i = 0; i < MODEL_VOLUMES * MODEL_BLOCKS; i++)
-		fn(model, &model->blocks[i / MODEL_BLOCKS][i % MODEL_BLOCKS]);
+	for (uint32_t volume = 0; volume < MODEL_VOLUMES; volume++)
+		for (uint32_t i = 0; i < model->block_count; i++)
+			fn(model, &model->blocks[volume][i]);
 }
 
 static void
@@ -164,23 +165,23 @@ model_complete(struct model *model, struct subject *subject, uint64_t number,
 	compact(subject);
 }
 
+static void
+flush_one(struct model *model, struct subject *subject)
+{
+	for (uint32_t i = 0; i < subject->count; i++) {
+		struct version *version = &subject->versions[i];
+
+		if (version->state == VERSION_ACKED && version->ack <= model->flushed_ack)
+			make_flushed(model, version);
+	}
+	compact(subject);
+}
+
 void
 model_flushed(struct model *model, uint64_t ack)
 {
-	for (uint32_t n = 0; n < MODEL_OBJECTS + MODEL_VOLUMES * MODEL_BLOCKS; n++) {
-		uint32_t block = n - MODEL_OBJECTS;
-		struct subject *subject =
-		    n < MODEL_OBJECTS ? &model->objects[n]
-				      : &model->blocks[block / MODEL_BLOCKS][block % MODEL_BLOCKS];
-
-		for (uint32_t i = 0; i < subject->count; i++) {
-			struct version *version = &subject->versions[i];
-
-			if (version->state == VERSION_ACKED && version->ack <= ack)
-				make_flushed(model, version);
-		}
-		compact(subject);
-	}
+	model->flushed_ack = ack;
+	each_subject(model, flush_one);
 }
 
 /* --- Reading --- */

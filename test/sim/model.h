@@ -12,7 +12,7 @@
 #define MODEL_VERSIONS 12 /* of one subject that are not settled */
 #define MODEL_OBJECTS 160
 #define MODEL_VOLUMES 2
-#define MODEL_BLOCKS 768 /* of each volume */
+#define MODEL_BLOCKS 1280 /* of each volume */
 
 enum version_kind {
 	VERSION_ABSENT, /* removed, purged, forgotten, or never there */
@@ -62,9 +62,10 @@ struct model {
 	bool failed;	 /* in this life the cache has stopped writing */
 	uint32_t segment_slack; /* a version is not reclaimed before so many were opened after it */
 	uint32_t segments;	/* opened so far */
-	uint64_t time_min_s, time_max_s; /* now, as the engine sees it */
+	uint32_t object_count, block_count; /* in use; blocks are of each volume */
+	uint64_t time_min_s, time_max_s;    /* now, as the engine sees it */
 	/* Its own. */
-	uint64_t ack;
+	uint64_t ack, flushed_ack;
 	uint64_t durable_time_s; /* the engine's clock will not be before this */
 	enum model_end end;
 	struct subject objects[MODEL_OBJECTS];

@@ -6,16 +6,7 @@
 #include "model.h"
 #include "tarn/util.h"
 
-enum profile {
-	PROFILE_MIXED,
-	PROFILE_OBJECTS,
-	PROFILE_LARGE, /* objects up to a segment: the log wraps */
-	PROFILE_BLOCKS,
-	PROFILE_DIRTY, /* more dirty blocks than there is room for */
-	PROFILE_HOT,   /* everything is looked up all the time, and the log wraps */
-	PROFILE_CHURN, /* few subjects, overwritten, removed and flushed again and again */
-	PROFILE_COUNT,
-};
+#define SHARD_MIB UINT64_C(13)
 
 static const uint16_t weights[PROFILE_COUNT][ACTION_COUNT] = {
 	[PROFILE_MIXED] = { [ACTION_STORE] = 200,	[ACTION_STORE_IF] = 30,
@@ -99,21 +90,19 @@ static const uint16_t weights[PROFILE_COUNT][ACTION_COUNT] = {
 static void
 make_work(struct plan *plan, struct rng *rng)
 {
-	enum profile profile = (enum profile)rng_below(rng, PROFILE_COUNT);
-
 	for (uint32_t i = 0; i < ACTION_COUNT; i++)
-		plan->weight[i] = weights[profile][i];
+		plan->weight[i] = weights[plan->profile][i];
 	plan->object_count = (uint32_t)rng_range(rng, 8, MODEL_OBJECTS);
-	plan->block_count = (uint32_t)rng_range(rng, 16, MODEL_BLOCKS / 2);
+	plan->block_count = (uint32_t)rng_range(rng, 16, 384);
 	plan->value_bytes_max = rng_chance(rng, 200) ? 60000 : 6000;
 	plan->run_blocks_max = rng_chance(rng, 300) ? 256 : 16;
 	plan->steps_max = 250;
-	switch (profile) {
+	switch (plan->profile) {
 	case PROFILE_LARGE:
 		plan->value_bytes_max = 108000;
 		break;
 	case PROFILE_DIRTY:
-		plan->block_count = MODEL_BLOCKS;
+		plan->block_count = 768;
 		plan->run_blocks_max = rng_chance(rng, 500) ? 256 : 64;
 		break;
 	case PROFILE_HOT:
@@ -146,12 +135,67 @@ make_faults(struct plan *plan, struct rng *rng)
 	plan->corrupt = rng_chance(rng, 300);
 }
 
+/* Whether it is meant to write its log from end to end, and more. */
+static bool
+fills_log(const struct plan *plan)
+{
+	return plan->profile == PROFILE_LARGE || plan->profile == PROFILE_DIRTY ||
+	       plan->profile == PROFILE_HOT;
+}
+
+/* One to four shards, and a log from as small as can be to half as large again. */
+static void
+harden_geometry(struct plan *plan, struct rng *rng)
+{
+	static const uint32_t shard_mib_min[] = { [0] = 13, [1] = 11, [2] = 10, [3] = 10 };
+	static const uint32_t entry_bytes[] = { 256, 1024, 4096, 4096 };
+	uint32_t i = (uint32_t)rng_below(rng, tarn_array_count(entry_bytes));
+	uint64_t choice = rng_below(rng, 100);
+	uint64_t shard_mib = rng_range(rng, shard_mib_min[i], SHARD_MIB);
+
+	if (fills_log(plan) || rng_chance(rng, 500))
+		shard_mib = shard_mib_min[i];
+	plan->shard_count = choice < 55 ? 1 : choice < 75 ? 2 : choice < 90 ? 3 : 4;
+	if (plan->corrupt || (fills_log(plan) && plan->shard_count > 2))
+		plan->shard_count = 1;
+	plan->expected_entry_bytes = entry_bytes[i];
+	plan->device_bytes = plan->shard_count * shard_mib << 20;
+}
+
+static void
+harden(struct plan *plan, struct rng *rng)
+{
+	harden_geometry(plan, rng);
+	plan->flush_us_max = rng_chance(rng, 300) ? 20000 : 0;
+	plan->super_damage = rng_chance(rng, 100);
+	plan->refuse_per_mille = 300;
+	plan->forget_per_mille = 60;
+	plan->delete_per_mille = 20;
+	plan->format_per_mille = 80;
+	plan->unnoticed_per_mille = 100;
+	plan->weight[ACTION_DELETE] = 4;
+	/* So much of it, and time for it, that the log wraps. */
+	if (fills_log(plan)) {
+		plan->steps_max = 500;
+		plan->gap_us_max = rng_chance(rng, 700) ? 2000 : plan->gap_us_max;
+	}
+	if (plan->profile == PROFILE_DIRTY)
+		plan->block_count = MODEL_BLOCKS;
+	if (plan->profile == PROFILE_HOT) {
+		plan->block_count = MODEL_BLOCKS / 2;
+		plan->value_bytes_max = rng_chance(rng, 500) ? 108000 : 60000;
+		plan->weight[ACTION_STORE] = 250;
+		plan->weight[ACTION_BLOCK_STORE] = 250;
+	}
+}
+
 void
-plan_make(struct plan *plan, struct rng *rng)
+plan_make(struct plan *plan, struct rng *rng, bool hard)
 {
 	static const uint32_t entry_bytes[] = { 256, 1024, 4096, 4096 };
 
 	memset(plan, 0, sizeof(*plan));
+	plan->profile = (enum profile)rng_below(rng, PROFILE_COUNT);
 	make_work(plan, rng);
 	make_faults(plan, rng);
 	plan->life_count = (uint32_t)rng_range(rng, 2, 6);
@@ -162,6 +206,10 @@ plan_make(struct plan *plan, struct rng *rng)
 	plan->shard_count = rng_chance(rng, 250) && !plan->corrupt ? 2 : 1;
 	plan->expected_entry_bytes = entry_bytes[rng_below(rng, tarn_array_count(entry_bytes))];
 	plan->checkpoint_interval_s = rng_chance(rng, 300) ? 1 : 0;
+	plan->device_bytes = plan->shard_count * SHARD_MIB << 20;
+	plan->format_per_mille = 40;
+	if (hard)
+		harden(plan, rng);
 }
 
 void
@@ -177,9 +225,11 @@ plan_life(const struct plan *plan, struct rng *rng, uint32_t life, struct life_p
 	memset(ret, 0, sizeof(*ret));
 	ret->step_count = (uint32_t)rng_range(rng, 0, plan->steps_max);
 	ret->sweep = rng_chance(rng, 600);
-	ret->format = life != 0 && rng_chance(rng, 40);
+	ret->format = life != 0 && rng_chance(rng, plan->format_per_mille);
 	ret->ending = choice < 15 ? ENDING_STOP : choice < 45 ? ENDING_KILL : ENDING_POWER;
-	if (ret->ending == ENDING_STOP)
+	if (plan_maybe(rng, plan->delete_per_mille))
+		ret->ending = ENDING_DELETE;
+	if (ret->ending == ENDING_STOP || ret->ending == ENDING_DELETE)
 		return;
 	choice = rng_below(rng, 100);
 	ret->phase = choice < 60   ? CRASH_WORK

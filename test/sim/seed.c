@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/cache/format.h"
 #include "tarn/util.h"
 
 #define LIFE_CPU_S 120 /* more is a loop without an end */
-#define SHARD_BYTES (UINT64_C(13) << 20)
 
 struct sim *
 seed_world(void)
@@ -35,23 +35,46 @@ seed_world(void)
 	return world;
 }
 
+/* What it was up against. */
+static void
+describe_faults(struct sim *world)
+{
+	size_t used = strlen(world->failure);
+	const struct plan *plan = &world->plan;
+
+	snprintf(world->failure + used, sizeof(world->failure) - used,
+		 " {failing per mille: writes %u, flushes %u, reads %u%s%s; %u shards}",
+		 plan->write_fail_per_mille, plan->flush_fail_per_mille, plan->read_fail_per_mille,
+		 plan->corrupt ? "; bits flip" : "",
+		 plan->super_damage ? "; superblocks are damaged" : "", plan->shard_count);
+}
+
+void
+seed_plan(uint64_t seed, bool hard, struct plan *ret, struct rng *ret_rng)
+{
+	ret_rng->state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
+	plan_make(ret, ret_rng, hard);
+}
+
 static void
 begin_seed(struct sim *world, uint64_t seed)
 {
-	struct rng rng = { seed * UINT64_C(0x2545f4914f6cdd1d) + 1 };
+	struct rng rng;
 
 	device_reset(&world->device);
 	memset(&world->model, 0, sizeof(world->model));
-	model_reset(&world->model);
 	world->seed = seed;
 	world->failure[0] = '\0';
 	world->life = world->step = 0;
 	memset(world->trace, 0, sizeof(world->trace));
 	memset(&world->counts, 0, sizeof(world->counts));
-	plan_make(&world->plan, &rng);
+	seed_plan(seed, world->hard, &world->plan, &rng);
+	world->model.object_count = world->plan.object_count;
+	world->model.block_count = world->plan.block_count;
+	model_reset(&world->model);
 	world->rng.state = rng_next(&rng);
 	world->device.rng.state = rng_next(&rng);
-	world->device.size_bytes = world->plan.shard_count * SHARD_BYTES;
+	world->device.size_bytes = world->plan.device_bytes;
 	world->device.write_cache = world->plan.write_cache;
 	world->now_ns = UINT64_C(1000000000);
 	world->wall_s = UINT64_C(1700000000);
@@ -59,6 +82,7 @@ begin_seed(struct sim *world, uint64_t seed)
 	world->boot_id[0] = 1;
 	world->disk_sequence = world->plan.disk_sequence_known ? 1 : 0;
 	world->formatted = world->corrupted = false;
+	world->blank = true;
 	memset(world->volume, 0, sizeof(world->volume));
 	world->model.segment_slack = 40;
 	world->model.unreadable = world->plan.read_fail_per_mille != 0;
@@ -66,6 +90,22 @@ begin_seed(struct sim *world, uint64_t seed)
 			      world->plan.flush_fail_per_mille == 0 &&
 			      world->plan.read_fail_per_mille == 0 && !world->plan.corrupt;
 	world->next_content = 1;
+}
+
+/*
+ * A bit of the older copy of the superblock flips, where both are whole: that costs nothing.
+ */
+static void
+damage_super(struct sim *world)
+{
+	const struct disk_super *supers =
+	    (const struct disk_super *)(const void *)world->device.image;
+	uint64_t older = supers[0].sequence < supers[1].sequence ? 0 : 1;
+
+	if (!world->plan.super_damage || !world->formatted || rng_chance(&world->rng, 500) ||
+	    format_super_verify(&supers[0]) != 0 || format_super_verify(&supers[1]) != 0)
+		return;
+	device_corrupt(&world->device, older * DEVICE_BLOCK, (older + 1) * DEVICE_BLOCK, 0);
 }
 
 static void
@@ -81,10 +121,13 @@ between_lives(struct sim *world, enum ending ending)
 		if (world->model.end != MODEL_END_STOP)
 			model_ended(&world->model, MODEL_END_POWER);
 	}
+	if (power && plan_maybe(rng, world->plan.unnoticed_per_mille))
+		power = false; /* the device forgot, and nobody noticed */
 	if (power && world->plan.disk_sequence_known && rng_chance(rng, 500))
 		world->disk_sequence++; /* the device alone */
 	else if (power && (world->plan.disk_sequence_known || rng_chance(rng, 500)))
 		world->boot_id[0]++;
+	damage_super(world);
 	world->wall_s += rng_below(rng, 300);
 	if (rng_chance(rng, 150))
 		world->wall_s -= rng_below(rng, 100000); /* the clock is set back */
@@ -193,8 +236,10 @@ seed_run(struct sim *world, uint64_t seed, int life_here)
 		status = run_life(world, (int)world->life == life_here);
 		if (status == LIFE_CRASHED)
 			world->counts.crashes++;
-		else if (status != LIFE_STOPPED)
+		else if (status != LIFE_STOPPED) {
+			describe_faults(world);
 			return false;
+		}
 		between_lives(world, world->life_plan.ending);
 	}
 	return true;

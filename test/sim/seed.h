@@ -9,6 +9,8 @@
  * run in this process. \return NULL: there is no such memory.
  */
 struct sim *seed_world(void);
+/** What a seed is, and the numbers that its world begins with. */
+void seed_plan(uint64_t seed, bool hard, struct plan *ret, struct rng *ret_rng);
 /**
  * Run a seed. Each life is a child of this process, except that of number `life_here` (-1: none),
  * which, where it crashes, ends this process.

@@ -24,11 +24,15 @@ enum life_status {
 /* What a seed, or many of them, amounted to. */
 struct sim_counts {
 	uint64_t lives, crashes, steps, ios;
+	uint64_t wraps; /* of a seed's log, at most; over many seeds: seeds that wrap it twice */
 };
 
+struct tarn_io;
+
 struct sim_volume {
-	bool made;   /* durably */
-	bool unsure; /* a call about it was under way */
+	bool made;	 /* durably */
+	bool unsure;	 /* a call about it was under way */
+	bool forgetting; /* that was to forget it */
 	uint32_t id;
 	uint64_t generation;
 };
@@ -36,6 +40,7 @@ struct sim_volume {
 struct sim {
 	uint64_t seed;
 	bool verbose;
+	bool hard;	   /* see plan_make() */
 	const char *image; /* file for what the life that runs here finds; NULL: none */
 	struct plan plan;
 	struct life_plan life_plan;
@@ -48,9 +53,11 @@ struct sim {
 	struct device device;
 	/* The cache, as its user knows it. */
 	bool formatted; /* it is there, durably */
+	bool blank;	/* the device is */
 	bool corrupted; /* the device was damaged behind its back */
-	bool super_damaged;
-	bool opening; /* it was not opened yet in this life */
+	bool flushed;	/* nothing was read since the last flush */
+	bool opening;
+	uint32_t segments_per_shard;
 	struct sim_volume volume[MODEL_VOLUMES];
 	uint32_t volume_id_max;
 	struct model model;
@@ -90,6 +97,16 @@ void sim_arm(enum crash_phase phase);
 /** Reads and writes fail from here on, as the seed says; or do not. */
 void sim_faults(bool on);
 
+/** For the driver: before each I/O is taken, and before each completes. */
+void sim_io_event(const struct tarn_io *io, bool completes);
+/** How often the log was written from end to end since it was formatted. */
+uint32_t sim_wraps(const struct sim *of);
+
+/* --- refuse.c --- */
+
+/** By chance: ask for something that has to be refused. Before the cache is opened. */
+void refuse_some(void);
+
 /* --- objects.c --- */
 
 /** One action on objects; nothing where all its places are taken. */
@@ -108,14 +125,21 @@ void block_check_age(void);
 /** The engine tells of dirty blocks that reclaim comes to. */
 void block_clean_hint(void *arg, const struct tarn_cache_dirty_block *blocks, uint32_t block_count);
 
+/* --- volumes.c --- */
+
+/** Set, check or forget the volumes' identities; after every opening. */
+void volume_all(void);
+
 /* --- control.c --- */
 
 /** Flush, checkpoint, purge, ban. */
 void control_act(enum action action);
 uint32_t control_busy_count(void);
 void control_check_age(void);
-/** Set or check the volumes' identities; after every opening. */
-void control_volumes(void);
+/** Delete the cache without force, where something is dirty. */
+void control_delete_refused(void);
+/** Ban all blocks of a volume. \return whether they are. */
+bool control_ban_volume(uint32_t volume);
 /** Compare the blocks that the engine says are dirty. */
 void control_dirty_check(void);
 /** Nothing that the engine counted says that data was bad, where none was. */

@@ -11,6 +11,7 @@ static void
 setup(void)
 {
 	memset(&model, 0, sizeof(model));
+	model.object_count = model.block_count = 1;
 	model_reset(&model);
 	model.strict = true;
 	model.segment_slack = 40;
