@@ -27,6 +27,7 @@ struct tarn_bdev_file {
 	/* The module's own. */
 	char sysfs_path[40]; /* of the block device; empty for a file */
 	uint64_t disk_sequence;
+	bool watched; /* the kernel tells of changes */
 	struct tarn_offload *offload;
 };
 
@@ -74,10 +75,18 @@ struct tarn_bdev_file_call {
 void tarn_bdev_file_offload_op(const struct tarn_bdev_file *file, struct tarn_io *io);
 
 /**
- * An I/O failed with that status: see whether the device is gone altogether, and if so say so
- * (tarn_bdev_notify_gone). Any thread, does not block.
+ * A driver's control, for TARN_BDEV_RESCAN and TARN_BDEV_LOOK. Control reactor.
+ * \return as those, or -ENOTSUP with the reason.
  */
-void tarn_bdev_file_check_gone(struct tarn_bdev *bdev, const struct tarn_bdev_file *file,
+int tarn_bdev_file_control(struct tarn_bdev *bdev, struct tarn_bdev_file *file, uint32_t command,
+			   struct tarn_reason *reason);
+/** \return whether the kernel has another size by now. Any thread, does not block. */
+bool tarn_bdev_file_size_changed(const struct tarn_bdev_file *file);
+/**
+ * An I/O failed with that status: see whether the device is gone altogether, and if so say so
+ * (tarn_bdev_notify_gone). Any thread, does not block. \return whether it is gone.
+ */
+bool tarn_bdev_file_check_gone(struct tarn_bdev *bdev, const struct tarn_bdev_file *file,
 			       int status);
 
 /** -EINVAL with the reason when an option is set that only other drivers have. */

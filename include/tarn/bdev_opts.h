@@ -86,6 +86,11 @@ struct tarn_bdev_delay_opts {
 enum tarn_bdev_command {
 	/* arg: NULL. uring, uring_cmd, aio, sync: take the size from the file or device again */
 	TARN_BDEV_RESCAN,
+	/*
+	 * arg: NULL. The same drivers, on a block device: see whether it is gone, or has another
+	 * size. For lib/bdev, when the kernel tells of a change.
+	 */
+	TARN_BDEV_LOOK,
 	/* arg: const uint64_t *size_bytes. null only: -EINVAL unless a multiple of the block */
 	TARN_BDEV_RESIZE,
 	TARN_BDEV_INJECT,      /* arg: const struct tarn_bdev_error_inject *. error */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Opening a file or block device for a driver: exclusively, with O_DIRECT, and with an answer that
- * says what to do when the kernel refuses. Facts of what was opened: file_facts.c; work on it:
- * file_ops.c.
+ * says what to do when the kernel refuses. Facts of what was opened: file_facts.c; what becomes of it:
+ * file_change.c; work on it: file_ops.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/bdev/device_events.h"
 #include "lib/bdev/file_facts.h"
 #include "lib/bdev/file_ops.h"
 #include "tarn/bdev_file.h"
@@ -58,11 +59,10 @@ is_read_only_device(const char *filename)
 static bool
 is_made_on(const struct tarn_bdev *bdev, const struct stat *st)
 {
-	const struct tarn_bdev_driver *driver = tarn_bdev_driver_find(tarn_bdev_driver_name(bdev));
 	const struct tarn_bdev_file_opts *opts = tarn_bdev_opts(bdev);
 	struct stat own;
 
-	if (driver->opts_copy != tarn_bdev_file_opts_copy || stat(opts->filename, &own) != 0)
+	if (!bdev_has_file(bdev) || stat(opts->filename, &own) != 0)
 		return false;
 	if (S_ISBLK(st->st_mode))
 		return S_ISBLK(own.st_mode) && own.st_rdev == st->st_rdev;
@@ -263,6 +263,7 @@ tarn_bdev_file_open(const struct tarn_bdev_file_opts *opts, struct tarn_bdev_fil
 					 opts->filename);
 		goto close_fd;
 	}
+	file.watched = file.block_device && !opts->shared && device_events_hold();
 	*ret_file = file;
 	return 0;
 close_fd:
@@ -273,6 +274,8 @@ close_fd:
 void
 tarn_bdev_file_close(struct tarn_bdev_file *file)
 {
+	if (file->watched)
+		device_events_release();
 	file_offload_release();
 	file->offload = NULL;
 	close_fds(file);
@@ -303,40 +306,4 @@ tarn_bdev_file_limits(const struct tarn_bdev_file *file, struct tarn_bdev_limits
 		limits->support[TARN_IO_WRITE_ZEROES] = TARN_IO_NONE;
 	}
 	limits->fua = true; /* RWF_DSYNC; the kernel flushes where the device has no FUA */
-}
-
-int
-tarn_bdev_file_rescan(struct tarn_bdev *bdev, struct tarn_bdev_file *file,
-		      struct tarn_reason *reason)
-{
-	uint64_t size_bytes;
-	int status = file_size(file, &size_bytes);
-
-	if (status != 0)
-		return tarn_reason_set(reason, status, "cannot take the size of bdev %s again: %s",
-				       tarn_bdev_name(bdev), strerror(-status));
-	status = file_size_check(tarn_bdev_name(bdev), size_bytes, file->block_size, reason);
-	if (status != 0)
-		return status;
-	if (size_bytes != file->size_bytes) {
-		file->size_bytes = size_bytes;
-		tarn_bdev_notify_resize(bdev, size_bytes);
-	}
-	return 0;
-}
-
-void
-tarn_bdev_file_check_gone(struct tarn_bdev *bdev, const struct tarn_bdev_file *file, int status)
-{
-	uint64_t size_bytes = 0;
-
-	/* ENOSPC: a write behind the end, which is 0 by now. */
-	if (!file->block_device ||
-	    (status != -EIO && status != -ENODEV && status != -ENXIO && status != -ENOSPC))
-		return;
-	/* A removed disk loses its capacity, its place in sysfs, or has another medium by now. */
-	if (file_size(file, &size_bytes) != 0 || size_bytes == 0 ||
-	    (access(file->sysfs_path, F_OK) != 0 && errno == ENOENT) ||
-	    file_disk_sequence(file) != file->disk_sequence)
-		tarn_bdev_notify_gone(bdev);
 }

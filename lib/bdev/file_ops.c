@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/bdev/device_events.h"
 #include "tarn/bdev_file.h"
 #include "tarn/util.h"
 
@@ -41,6 +42,13 @@ file_offload_release(void)
 		return;
 	tarn_offload_destroy(shared_offload);
 	shared_offload = NULL;
+}
+
+bool
+bdev_has_file(const struct tarn_bdev *bdev)
+{
+	return tarn_bdev_driver_find(tarn_bdev_driver_name(bdev))->opts_copy ==
+	       tarn_bdev_file_opts_copy;
 }
 
 static int
@@ -241,6 +249,8 @@ tarn_bdev_file_describe(const struct tarn_bdev_file *file, const struct tarn_bde
 			   opts->fallback_reason != NULL ? opts->fallback_reason : "");
 	}
 	sink->flag(sink->arg, "block_device", file->block_device);
+	if (file->block_device)
+		sink->text(sink->arg, "device_events", device_events_state(file->watched));
 	sink->flag(sink->arg, "direct", file->direct);
 	sink->flag(sink->arg, "poll_queues", file->poll_queues);
 	sink->flag(sink->arg, "nowait_supported", file->nowait);

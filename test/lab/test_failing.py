@@ -172,6 +172,23 @@ def test_a_drive_unplugged_under_load_is_gone_and_comes_back(guest, daemon, disk
     assert found["lost"] == found["wrong"] == found["errors"] == 0, found
 
 
+@pytest.mark.tier("lab")
+@every_driver
+def test_an_idle_drive_that_is_unplugged_is_gone(guest, daemon, disk, driver, params):
+    drive = DRIVES[-1]
+    disk("plug", driver, **params)
+    before = gone_events(daemon)
+    guest.unplug(drive)
+    try:
+        until(lambda: "disk" not in daemon.names(), "the removal of the bdev")
+        assert gone_events(daemon) == before + 1
+        until(lambda: devices.controller(guest, "plug") is None, "the drive's end")
+    finally:
+        guest.plug(drive)
+    path = until(lambda: devices.controller(guest, "plug") and devices.nvme(guest, "plug"), "the drive's return")
+    until(lambda: guest.run(f"test -b {path} && echo yes", check=False), "its block device")
+
+
 @pytest.fixture
 def retries(guest):
     """What a reset cancels is sent again, as far as retries are allowed."""

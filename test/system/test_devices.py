@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices that are wrong, taken, or go away: the same for every driver of files and block devices."""
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from tarn_rpc import AlreadyExists, Busy, InvalidParams, NoSuchDevice, RpcError
 
 pytestmark = pytest.mark.parametrize("driver", FILE_DRIVERS)
 NOBODY = 65534
+LOOP_CHANGE_FD = 0x4C06
 
 
 def refused(daemon, driver, filename, **params):
@@ -176,6 +178,31 @@ def test_a_bad_uuid_is_refused(daemon, driver):
         daemon.create(driver, uuid="not-a-uuid")
     with pytest.raises(NoSuchDevice):
         daemon.rpc.bdev_get_bdevs(name="not-a-uuid")
+
+
+def test_a_block_device_that_grows_is_noticed_by_itself(daemon, driver, loop):
+    path = daemon.file("grows.img", 16 << 20)
+    device = loop(path)
+    daemon.rpc.call(f"bdev_{driver}_create", name="disk0", filename=device)
+    (bdev,) = daemon.rpc.bdev_get_bdevs(name="disk0")
+    if bdev["driver_specific"][driver]["device_events"] != "watched":
+        pytest.skip(bdev["driver_specific"][driver]["device_events"])
+    daemon.file("grows.img", 32 << 20)
+    tool("losetup", "--set-capacity", device)
+    until(lambda: daemon.rpc.bdev_get_bdevs(name="disk0")[0]["num_blocks"] * bdev["block_size"] == 32 << 20,
+          "the new size")
+
+
+def test_an_idle_device_with_another_medium_is_gone(daemon, driver, loop):
+    device = loop(daemon.file("old.img"), "--read-only")
+    daemon.rpc.call(f"bdev_{driver}_create", name="disk0", filename=device, readonly=True)
+    with open(device, "rb") as disk, open(daemon.file("new.img"), "rb") as other:
+        try:
+            fcntl.ioctl(disk, LOOP_CHANGE_FD, other.fileno())
+        except OSError as error:
+            pytest.skip(f"LOOP_CHANGE_FD: {error}")
+    until(lambda: not daemon.rpc.bdev_get_bdevs(), "the removal of the bdev")
+    assert "bdev disk0: the device is gone" in daemon.log()
 
 
 def test_a_device_that_vanishes_under_load_is_an_error_and_no_end(daemon, driver, loop):

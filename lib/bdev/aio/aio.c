@@ -184,10 +184,7 @@ aio_control(struct tarn_bdev *bdev, uint32_t command, const void *arg, struct ta
 	struct aio_bdev *abdev = tarn_bdev_ctx(bdev);
 
 	(void)arg;
-	if (command != TARN_BDEV_RESCAN)
-		return tarn_reason_set(reason, -ENOTSUP, "bdev %s: driver aio has no such action",
-				       tarn_bdev_name(bdev));
-	return tarn_bdev_file_rescan(bdev, &abdev->file, reason);
+	return tarn_bdev_file_control(bdev, &abdev->file, command, reason);
 }
 
 static void

@@ -198,10 +198,7 @@ sync_control(struct tarn_bdev *bdev, uint32_t command, const void *arg, struct t
 	struct sync_bdev *sbdev = tarn_bdev_ctx(bdev);
 
 	(void)arg;
-	if (command != TARN_BDEV_RESCAN)
-		return tarn_reason_set(reason, -ENOTSUP, "bdev %s: driver sync has no such action",
-				       tarn_bdev_name(bdev));
-	return tarn_bdev_file_rescan(bdev, &sbdev->file, reason);
+	return tarn_bdev_file_control(bdev, &sbdev->file, command, reason);
 }
 
 static void

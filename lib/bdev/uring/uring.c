@@ -118,10 +118,7 @@ uring_control(struct tarn_bdev *bdev, uint32_t command, const void *arg, struct 
 	struct uring_bdev *ubdev = tarn_bdev_ctx(bdev);
 
 	(void)arg;
-	if (command != TARN_BDEV_RESCAN)
-		return tarn_reason_set(reason, -ENOTSUP, "bdev %s: driver uring has no such action",
-				       tarn_bdev_name(bdev));
-	return tarn_bdev_file_rescan(bdev, &ubdev->file, reason);
+	return tarn_bdev_file_control(bdev, &ubdev->file, command, reason);
 }
 
 static void

@@ -121,13 +121,15 @@ static int
 cmd_control(struct tarn_bdev *bdev, uint32_t command, const void *arg, struct tarn_reason *reason)
 {
 	struct cmd_bdev *cbdev = tarn_bdev_ctx(bdev);
+	struct tarn_bdev_file *block = &cbdev->device.block;
 
 	(void)arg;
-	if (command != TARN_BDEV_RESCAN)
-		return tarn_reason_set(reason, -ENOTSUP,
-				       "bdev %s: driver uring_cmd has no such action",
-				       tarn_bdev_name(bdev));
-	return nvme_device_rescan(bdev, &cbdev->device, reason);
+	if (command == TARN_BDEV_LOOK && (tarn_bdev_file_check_gone(bdev, block, -ENODEV) ||
+					  !tarn_bdev_file_size_changed(block)))
+		return 0;
+	if (command == TARN_BDEV_LOOK || command == TARN_BDEV_RESCAN)
+		return nvme_device_rescan(bdev, &cbdev->device, reason);
+	return tarn_bdev_file_control(bdev, block, command, reason);
 }
 
 static void
