@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/uring/internal.h"
+#include "tarn/uring_user.h"
 
 /* The kernel could not take requests, or sqpoll's thread is behind: look again soon. */
 #define URING_NAP_NS 20000
@@ -111,4 +112,35 @@ tarn_uring_group_get(struct tarn_uring_group *group, const struct tarn_uring_key
 	}
 	*ret_ring = ring;
 	return 0;
+}
+
+int
+tarn_uring_pair_open(struct tarn_uring_group *group, const struct tarn_uring_key *key, int fd,
+		     struct tarn_uring_pair *ret_pair)
+{
+	struct tarn_uring_pair pair = { .slot = -1, .ordinary_slot = -1 };
+	struct tarn_uring_key ordinary = *key;
+	int status = tarn_uring_group_get(group, key, &pair.ring);
+
+	ordinary.iopoll = false;
+	if (status == 0)
+		status = tarn_uring_group_get(group, &ordinary, &pair.ordinary);
+	if (status != 0)
+		return status;
+	if (fd >= 0) {
+		pair.slot = tarn_uring_file_add(pair.ring, fd);
+		pair.ordinary_slot = pair.slot;
+	}
+	if (fd >= 0 && pair.ordinary != pair.ring)
+		pair.ordinary_slot = tarn_uring_file_add(pair.ordinary, fd);
+	*ret_pair = pair;
+	return 0;
+}
+
+void
+tarn_uring_pair_close(const struct tarn_uring_pair *pair)
+{
+	tarn_uring_file_remove(pair->ring, pair->slot);
+	if (pair->ordinary != pair->ring)
+		tarn_uring_file_remove(pair->ordinary, pair->ordinary_slot);
 }

@@ -13,12 +13,6 @@
 
 #include "lib/bdev/uring/uring.h"
 
-static struct tarn_io *
-io_of(struct tarn_uring_wait *wait)
-{
-	return tarn_container_of((uint8_t *)wait, struct tarn_io, driver_ctx);
-}
-
 static bool
 is_transfer(const struct tarn_io *io)
 {
@@ -28,7 +22,7 @@ is_transfer(const struct tarn_io *io)
 static bool
 wants_ordinary(const struct uring_channel *uch, const struct tarn_io *io)
 {
-	if (tarn_likely(uch->ring == uch->ordinary))
+	if (tarn_likely(uch->rings.ring == uch->rings.ordinary))
 		return false;
 	return !is_transfer(io) || (io->flags & TARN_IO_FUA) != 0 ||
 	       __atomic_load_n(&uch->ubdev->iopoll_failed, __ATOMIC_RELAXED);
@@ -83,8 +77,8 @@ static void
 submit(struct uring_channel *uch, struct tarn_io *io)
 {
 	bool ordinary = wants_ordinary(uch, io);
-	struct tarn_uring *ring = ordinary ? uch->ordinary : uch->ring;
-	int slot = ordinary ? uch->ordinary_slot : uch->slot;
+	struct tarn_uring *ring = ordinary ? uch->rings.ordinary : uch->rings.ring;
+	int slot = ordinary ? uch->rings.ordinary_slot : uch->rings.slot;
 	struct io_uring_sqe *sqe = tarn_uring_sqe(ring);
 
 	if (tarn_unlikely(sqe == NULL)) {
@@ -126,8 +120,9 @@ uring_io_submit(struct tarn_channel *channel, struct tarn_io *io)
 }
 
 static void
-finish(struct tarn_uring *ring, struct tarn_io *io, int result)
+finish(struct tarn_uring *ring, void *data, int result)
 {
+	struct tarn_io *io = data;
 	struct uring_channel *uch = tarn_channel_ctx(io->channel);
 	uint64_t expected = is_transfer(io) ? io->length_bytes : 0;
 	int status;
@@ -148,20 +143,18 @@ finish(struct tarn_uring *ring, struct tarn_io *io, int result)
 	tarn_io_complete(io, status);
 }
 
-int
-uring_io_reap(struct tarn_uring *ring)
+static void
+resubmit(struct tarn_uring_wait *wait)
 {
-	struct tarn_uring_done done[TARN_URING_REAP_MAX];
-	unsigned int count = tarn_uring_reap(ring, done);
-	struct tarn_io *io;
+	struct tarn_io *io = tarn_container_of((uint8_t *)wait, struct tarn_io, driver_ctx);
 
-	for (unsigned int i = 0; i < count; i++)
-		finish(ring, done[i].data, done[i].result);
-	for (unsigned int i = 0; i < TARN_URING_REAP_MAX && ring->waiting_first != NULL; i++) {
-		if (ring->inflight_count >= ring->inflight_max)
-			break;
-		io = io_of(tarn_uring_unwait(ring));
-		submit(tarn_channel_ctx(io->channel), io);
-	}
-	return (int)count;
+	submit(tarn_channel_ctx(io->channel), io);
+}
+
+static const struct tarn_uring_user user = { .done = finish, .resubmit = resubmit };
+
+int
+uring_io_poll(struct tarn_group *group)
+{
+	return tarn_uring_group_poll(tarn_group_ctx(group), &user);
 }

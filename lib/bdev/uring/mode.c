@@ -96,8 +96,6 @@ uring_mode_choose(const struct tarn_bdev_file_opts *opts, struct uring_bdev *ubd
 	status = tarn_uring_mode_choose(&ropts, &ubdev->mode, reason);
 	if (status != 0)
 		return status;
-	ubdev->ordinary_key = ubdev->mode.key;
-	ubdev->ordinary_key.iopoll = false;
 	ubdev->fixed_buffers = !opts->no_fixed_buffers;
 	ubdev->fixed_files = !opts->no_fixed_files;
 	return 0;

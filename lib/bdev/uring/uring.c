@@ -19,21 +19,6 @@ uring_group_close(struct tarn_group *tgroup)
 	tarn_uring_group_close(tarn_group_ctx(tgroup));
 }
 
-static int
-uring_poll(struct tarn_group *tgroup)
-{
-	struct tarn_uring_group *group = tarn_group_ctx(tgroup);
-	int count = 0;
-
-	if (tarn_unlikely(group->armed))
-		tarn_uring_group_disarm(group);
-	for (struct tarn_uring *ring = group->rings; ring != NULL; ring = ring->next) {
-		if (ring->inflight_count > 0 || ring->waiting_first != NULL)
-			count += uring_io_reap(ring);
-	}
-	return count;
-}
-
 static uint64_t
 uring_may_sleep_ns(struct tarn_group *tgroup)
 {
@@ -50,24 +35,11 @@ static int
 uring_channel_open(struct tarn_channel *channel)
 {
 	struct uring_channel *uch = tarn_channel_ctx(channel);
-	struct tarn_uring_group *group = tarn_group_ctx(tarn_channel_group(channel));
-	int status;
 
 	uch->ubdev = tarn_bdev_ctx(tarn_channel_bdev(channel));
-	/* A ring stays with the group: the next channel will want it too. */
-	status = tarn_uring_group_get(group, &uch->ubdev->mode.key, &uch->ring);
-	if (status == 0)
-		status = tarn_uring_group_get(group, &uch->ubdev->ordinary_key, &uch->ordinary);
-	if (status != 0)
-		return status;
-	uch->slot = -1;
-	uch->ordinary_slot = -1;
-	if (!uch->ubdev->fixed_files)
-		return 0;
-	uch->slot = tarn_uring_file_add(uch->ring, uch->ubdev->file.fd);
-	if (uch->ordinary != uch->ring)
-		uch->ordinary_slot = tarn_uring_file_add(uch->ordinary, uch->ubdev->file.fd);
-	return 0;
+	return tarn_uring_pair_open(
+	    tarn_group_ctx(tarn_channel_group(channel)), &uch->ubdev->mode.key,
+	    uch->ubdev->fixed_files ? uch->ubdev->file.fd : -1, &uch->rings);
 }
 
 static void
@@ -75,8 +47,7 @@ uring_channel_close(struct tarn_channel *channel)
 {
 	struct uring_channel *uch = tarn_channel_ctx(channel);
 
-	tarn_uring_file_remove(uch->ring, uch->slot);
-	tarn_uring_file_remove(uch->ordinary, uch->ordinary_slot);
+	tarn_uring_pair_close(&uch->rings);
 }
 
 static int
@@ -147,7 +118,7 @@ static const struct tarn_bdev_driver uring_driver = {
 	.describe = uring_describe,
 	.group_open = uring_group_open,
 	.group_close = uring_group_close,
-	.poll = uring_poll,
+	.poll = uring_io_poll,
 	.may_sleep_ns = uring_may_sleep_ns,
 	.sleep_fd = uring_sleep_fd,
 	.channel_open = uring_channel_open,

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 #include "tarn/bdev_file.h"
-#include "tarn/uring.h"
+#include "tarn/uring_user.h"
 
 /* What the files of the driver share. Within lib/bdev/uring only. */
 
 struct uring_bdev {
 	struct tarn_bdev_file file;
-	struct tarn_uring_mode mode;	    /* mode.key: of the ring for reads and writes */
-	struct tarn_uring_key ordinary_key; /* for everything else, the same without iopoll */
-	bool fixed_buffers, fixed_files;    /* wanted */
+	struct tarn_uring_mode mode;	 /* mode.key: of the ring for reads and writes */
+	bool fixed_buffers, fixed_files; /* wanted */
 	bool iopoll_failed; /* any thread sets it: the device refused to be polled after all */
 };
 
 struct uring_channel {
 	struct uring_bdev *ubdev;
-	struct tarn_uring *ring, *ordinary; /* the same without iopoll */
-	int slot, ordinary_slot;	    /* of the file in each; -1: by fd */
+	struct tarn_uring_pair rings;
 };
 
 /* mode.c: control reactor, may block */
@@ -34,5 +32,5 @@ void uring_mode_describe(const struct uring_bdev *ubdev, const struct tarn_bdev_
 
 /* io.c: on the channel's reactor */
 void uring_io_submit(struct tarn_channel *channel, struct tarn_io *io);
-/** Complete what is done in the ring. \return how many. */
-int uring_io_reap(struct tarn_uring *ring);
+/** Complete what is done in the group's rings. \return how many. */
+int uring_io_poll(struct tarn_group *group);

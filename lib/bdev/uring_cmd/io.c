@@ -20,12 +20,6 @@
 
 _Static_assert(sizeof(struct cmd_io) <= TARN_IO_DRIVER_BYTES, "fits into an I/O");
 
-static struct tarn_io *
-io_of(struct tarn_uring_wait *wait)
-{
-	return tarn_container_of((uint8_t *)wait, struct tarn_io, driver_ctx);
-}
-
 /* A buffer that the ring knows, for one that has it whole. */
 static void
 fix_buffer(const struct cmd_channel *cch, struct io_uring_sqe *sqe, const struct tarn_io *io,
@@ -37,7 +31,7 @@ fix_buffer(const struct cmd_channel *cch, struct io_uring_sqe *sqe, const struct
 	if (!cch->cbdev->fixed_buffers || io->iov_count != 1 ||
 	    __atomic_load_n(&cch->cbdev->fixed_failed, __ATOMIC_RELAXED))
 		return;
-	index = tarn_uring_buffer(cch->ring, io->iov->iov_base, io->iov->iov_len);
+	index = tarn_uring_buffer(cch->rings.ring, io->iov->iov_base, io->iov->iov_len);
 	if (index < 0)
 		return;
 	sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
@@ -72,8 +66,8 @@ submit(struct cmd_channel *cch, struct tarn_io *io)
 {
 	const struct nvme_device *device = &cch->cbdev->device;
 	bool transfer = io->op <= TARN_IO_WRITE;
-	struct tarn_uring *ring = transfer ? cch->ring : cch->ordinary;
-	int slot = transfer ? cch->slot : cch->ordinary_slot;
+	struct tarn_uring *ring = transfer ? cch->rings.ring : cch->rings.ordinary;
+	int slot = transfer ? cch->rings.slot : cch->rings.ordinary_slot;
 	struct cmd_io *cio = tarn_io_ctx(io);
 	struct io_uring_sqe *sqe = tarn_uring_sqe(ring);
 	struct nvme_uring_cmd *cmd;
@@ -153,8 +147,9 @@ status_of(int result)
 }
 
 static void
-finish(struct tarn_uring *ring, struct tarn_io *io, int result)
+finish(struct tarn_uring *ring, void *data, int result)
 {
+	struct tarn_io *io = data;
 	struct cmd_channel *cch = tarn_channel_ctx(io->channel);
 	struct cmd_io *cio = tarn_io_ctx(io);
 	int status;
@@ -176,20 +171,18 @@ finish(struct tarn_uring *ring, struct tarn_io *io, int result)
 	tarn_io_complete(io, status);
 }
 
-int
-cmd_io_reap(struct tarn_uring *ring)
+static void
+resubmit(struct tarn_uring_wait *wait)
 {
-	struct tarn_uring_done done[TARN_URING_REAP_MAX];
-	unsigned int count = tarn_uring_reap(ring, done);
-	struct tarn_io *io;
+	struct tarn_io *io = tarn_container_of((uint8_t *)wait, struct tarn_io, driver_ctx);
 
-	for (unsigned int i = 0; i < count; i++)
-		finish(ring, done[i].data, done[i].result);
-	for (unsigned int i = 0; i < TARN_URING_REAP_MAX && ring->waiting_first != NULL; i++) {
-		if (ring->inflight_count >= ring->inflight_max)
-			break;
-		io = io_of(tarn_uring_unwait(ring));
-		submit(tarn_channel_ctx(io->channel), io);
-	}
-	return (int)count;
+	submit(tarn_channel_ctx(io->channel), io);
+}
+
+static const struct tarn_uring_user user = { .done = finish, .resubmit = resubmit };
+
+int
+cmd_io_poll(struct tarn_group *group)
+{
+	return tarn_uring_group_poll(tarn_group_ctx(group), &user);
 }

@@ -152,8 +152,6 @@ cmd_mode_choose(const struct tarn_bdev_file_opts *opts, struct cmd_bdev *cbdev,
 	status = tarn_uring_mode_choose(&ropts, &cbdev->mode, reason);
 	if (status != 0)
 		return status;
-	cbdev->ordinary_key = cbdev->mode.key;
-	cbdev->ordinary_key.iopoll = false;
 	cbdev->fixed_files = !opts->no_fixed_files;
 	cbdev->fixed_buffers = !opts->no_fixed_buffers;
 	if (cbdev->fixed_buffers)

@@ -22,21 +22,6 @@ cmd_group_close(struct tarn_group *tgroup)
 	tarn_uring_group_close(tarn_group_ctx(tgroup));
 }
 
-static int
-cmd_poll(struct tarn_group *tgroup)
-{
-	struct tarn_uring_group *group = tarn_group_ctx(tgroup);
-	int count = 0;
-
-	if (tarn_unlikely(group->armed))
-		tarn_uring_group_disarm(group);
-	for (struct tarn_uring *ring = group->rings; ring != NULL; ring = ring->next) {
-		if (ring->inflight_count > 0 || ring->waiting_first != NULL)
-			count += cmd_io_reap(ring);
-	}
-	return count;
-}
-
 static uint64_t
 cmd_may_sleep_ns(struct tarn_group *tgroup)
 {
@@ -53,25 +38,11 @@ static int
 cmd_channel_open(struct tarn_channel *channel)
 {
 	struct cmd_channel *cch = tarn_channel_ctx(channel);
-	struct tarn_uring_group *group = tarn_group_ctx(tarn_channel_group(channel));
-	int status;
 
 	cch->cbdev = tarn_bdev_ctx(tarn_channel_bdev(channel));
-	/* A ring stays with the group: the next channel will want it too. */
-	status = tarn_uring_group_get(group, &cch->cbdev->mode.key, &cch->ring);
-	if (status == 0)
-		status = tarn_uring_group_get(group, &cch->cbdev->ordinary_key, &cch->ordinary);
-	if (status != 0)
-		return status;
-	cch->slot = -1;
-	cch->ordinary_slot = -1;
-	if (!cch->cbdev->fixed_files)
-		return 0;
-	cch->slot = tarn_uring_file_add(cch->ring, cch->cbdev->device.fd);
-	cch->ordinary_slot = cch->slot;
-	if (cch->ordinary != cch->ring)
-		cch->ordinary_slot = tarn_uring_file_add(cch->ordinary, cch->cbdev->device.fd);
-	return 0;
+	return tarn_uring_pair_open(
+	    tarn_group_ctx(tarn_channel_group(channel)), &cch->cbdev->mode.key,
+	    cch->cbdev->fixed_files ? cch->cbdev->device.fd : -1, &cch->rings);
 }
 
 static void
@@ -79,9 +50,7 @@ cmd_channel_close(struct tarn_channel *channel)
 {
 	struct cmd_channel *cch = tarn_channel_ctx(channel);
 
-	tarn_uring_file_remove(cch->ring, cch->slot);
-	if (cch->ordinary != cch->ring)
-		tarn_uring_file_remove(cch->ordinary, cch->ordinary_slot);
+	tarn_uring_pair_close(&cch->rings);
 }
 
 static int
@@ -163,7 +132,7 @@ static const struct tarn_bdev_driver uring_cmd_driver = {
 	.describe = cmd_describe,
 	.group_open = cmd_group_open,
 	.group_close = cmd_group_close,
-	.poll = cmd_poll,
+	.poll = cmd_io_poll,
 	.may_sleep_ns = cmd_may_sleep_ns,
 	.sleep_fd = cmd_sleep_fd,
 	.channel_open = cmd_channel_open,

@@ -4,7 +4,7 @@
 #include "lib/bdev/uring_cmd/identify.h"
 #include "tarn/bdev_file.h"
 #include "tarn/bdev_nvme.h"
-#include "tarn/uring.h"
+#include "tarn/uring_user.h"
 
 /* What the files of the driver share. Within lib/bdev/uring_cmd only. */
 
@@ -24,9 +24,8 @@ struct nvme_device {
 
 struct cmd_bdev {
 	struct nvme_device device;
-	struct tarn_uring_mode mode;	    /* mode.key: of the ring for reads and writes */
-	struct tarn_uring_key ordinary_key; /* for everything else, the same without iopoll */
-	bool fixed_buffers, fixed_files;    /* wanted, and taken when they were tried */
+	struct tarn_uring_mode mode;	 /* mode.key: of the ring for reads and writes */
+	bool fixed_buffers, fixed_files; /* wanted, and taken when they were tried */
 	struct tarn_reason fixed_reason; /* why fixed buffers were asked for and are not in force */
 	/* Any thread's. */
 	bool fixed_failed; /* the kernel refused a command with a fixed buffer after all */
@@ -35,8 +34,7 @@ struct cmd_bdev {
 
 struct cmd_channel {
 	struct cmd_bdev *cbdev;
-	struct tarn_uring *ring, *ordinary; /* the same without iopoll */
-	int slot, ordinary_slot;	    /* of the device in each; -1: by fd */
+	struct tarn_uring_pair rings;
 };
 
 /* One I/O. Discards and zeroes are as many commands as it takes, one after the other. */
@@ -83,5 +81,5 @@ void cmd_mode_describe(const struct cmd_bdev *cbdev, const struct tarn_bdev_file
 
 /* io.c: on the channel's reactor */
 void cmd_io_submit(struct tarn_channel *channel, struct tarn_io *io);
-/** Complete what is done in the ring. \return how many. */
-int cmd_io_reap(struct tarn_uring *ring);
+/** Complete what is done in the group's rings. \return how many. */
+int cmd_io_poll(struct tarn_group *group);
