@@ -38,74 +38,13 @@ static const struct {
 	{ "nvme_iov_md", -1 },
 };
 
-/* --- The driver's own facts, taken into nested objects --- */
-
-#define DESCRIBE_DEPTH_MAX 8
-struct describe {
-	struct cJSON *stack[DESCRIBE_DEPTH_MAX];
-	int depth;
-};
-
-static struct cJSON *
-describe_top(void *arg)
-{
-	struct describe *describe = arg;
-
-	return describe->stack[describe->depth];
-}
-
-static void
-describe_begin(void *arg, const char *name)
-{
-	struct describe *describe = arg;
-	struct cJSON *object = cJSON_AddObjectToObject(describe_top(arg), name);
-
-	tarn_assert(describe->depth + 1 < DESCRIBE_DEPTH_MAX);
-	describe->stack[++describe->depth] = object;
-}
-
-static void
-describe_end(void *arg)
-{
-	struct describe *describe = arg;
-
-	tarn_assert(describe->depth > 0);
-	describe->depth--;
-}
-
-static void
-describe_text(void *arg, const char *name, const char *value)
-{
-	tarn_json_add_text(describe_top(arg), name, value);
-}
-
-static void
-describe_number(void *arg, const char *name, uint64_t value)
-{
-	tarn_json_add_u64(describe_top(arg), name, value);
-}
-
-static void
-describe_flag(void *arg, const char *name, bool value)
-{
-	cJSON_AddBoolToObject(describe_top(arg), name, value);
-}
-
 static void
 add_driver_specific(struct cJSON *object, struct tarn_bdev *bdev)
 {
 	struct cJSON *specific = cJSON_AddObjectToObject(object, "driver_specific");
-	struct describe describe = {
-		.stack[0] = cJSON_AddObjectToObject(specific, tarn_bdev_driver_name(bdev)),
-	};
-	const struct tarn_info_sink sink = {
-		.begin = describe_begin,
-		.end = describe_end,
-		.text = describe_text,
-		.number = describe_number,
-		.flag = describe_flag,
-		.arg = &describe,
-	};
+	struct tarn_json_sink state;
+	const struct tarn_info_sink sink =
+	    tarn_json_sink(&state, cJSON_AddObjectToObject(specific, tarn_bdev_driver_name(bdev)));
 
 	tarn_bdev_describe(bdev, &sink);
 }

@@ -11,10 +11,8 @@
 #include "cache_run.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cache_value.h"
@@ -37,16 +35,6 @@ enum phase {
 	PHASE_STOPPING,
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int signal_number)
-{
-	if (interrupted)
-		_exit(128 + signal_number);
-	interrupted = 1;
-}
-
 static void
 set_phase(struct cache_run *run, enum phase phase)
 {
@@ -60,16 +48,6 @@ fail(struct cache_run *run, int rc, const char *what)
 	if (run->reason.text[0] == '\0')
 		tarn_reason_set(&run->reason, rc, "%s: %s", what, strerror(-rc));
 	run->status = 2;
-}
-
-static void
-cpu_times(double *ret_user_s, double *ret_system_s)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	*ret_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
-	*ret_system_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
 /* Anonymous memory of this process; 0: not known. */
@@ -202,14 +180,9 @@ drained(struct cache_run *run)
 static void
 end_measuring(struct cache_run *run)
 {
-	double user_s, system_s;
-
 	set_phase(run, PHASE_DRAINING);
-	cpu_times(&user_s, &system_s);
-	run->duration_s = (double)(tarn_now_ns() - run->start_ns) / 1e9;
-	run->user_s = user_s - run->start_user_s;
-	run->system_s = system_s - run->start_system_s;
-	run->interrupted = interrupted;
+	run->time = perf_clock_read(&run->clock);
+	run->interrupted = perf_process_interrupted();
 	if (run->pending_count == 0) {
 		drained(run);
 		return;
@@ -223,15 +196,14 @@ static void
 start_measuring(struct cache_run *run)
 {
 	set_phase(run, PHASE_MEASURING);
-	cpu_times(&run->start_user_s, &run->start_system_s);
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 }
 
 static void
 start_load(struct cache_run *run)
 {
 	set_phase(run, PHASE_WARMUP);
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 	if (run->opts->warmup_ns == 0)
 		start_measuring(run);
 	command_all(run, cache_job_start);
@@ -249,7 +221,7 @@ start_filling(struct cache_run *run)
 		return;
 	}
 	set_phase(run, PHASE_FILLING);
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 	command_all(run, cache_job_fill);
 }
 
@@ -265,7 +237,7 @@ progress(struct cache_run *run, const char *phase)
 	for (uint32_t i = 0; i < run->job_count; i++)
 		done += __atomic_load_n(&run->jobs[i].done_count, __ATOMIC_RELAXED);
 	fprintf(stderr, "%s%s %.0f s: %.0f operations/s%s", terminal ? "\r\033[K" : "", phase,
-		(double)(now_ns - run->start_ns) / 1e9,
+		(double)(now_ns - run->clock.start_ns) / 1e9,
 		(double)(done - run->progress_count) * 1e9 / (double)(now_ns - run->progress_ns),
 		terminal ? "" : "\n");
 	run->progress_ns = now_ns;
@@ -276,8 +248,8 @@ static int
 tick_poll(void *arg)
 {
 	struct cache_run *run = arg;
-	uint64_t elapsed_ns = tarn_now_ns() - run->start_ns;
-	bool over = interrupted || run->status != 0;
+	uint64_t elapsed_ns = tarn_now_ns() - run->clock.start_ns;
+	bool over = perf_process_interrupted() || run->status != 0;
 
 	if (run->phase == PHASE_FILLING) {
 		progress(run, "filling");
@@ -314,7 +286,7 @@ job_done(struct cache_job *job, int status)
 			start_closing(run);
 		break;
 	case PHASE_FILLING:
-		run->fill_s = (double)(tarn_now_ns() - run->start_ns) / 1e9;
+		run->fill_s = perf_clock_read(&run->clock).duration_s;
 		start_load(run);
 		break;
 	case PHASE_MEASURING:
@@ -397,7 +369,7 @@ cache_created(void *arg, int status, struct tarn_cache *cache, const struct tarn
 		return;
 	}
 	run->cache = cache;
-	run->open_s = (double)(tarn_now_ns() - run->start_ns) / 1e9;
+	run->open_s = perf_clock_read(&run->clock).duration_s;
 	if (opts->cache_load == PERF_CACHE_BLOCK_READ || opts->cache_load == PERF_CACHE_BLOCK_WRITE)
 		tarn_cache_volume_set(cache, &run->volume, volume_set, run);
 	else
@@ -419,7 +391,7 @@ create_cache(struct cache_run *run, bool force)
 	};
 
 	run->forced = force;
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 	tarn_cache_create(&cache, cache_created, run);
 }
 
@@ -457,48 +429,20 @@ framework_started(void *arg, int status, const char *error)
 	create_cache(run, run->opts->format);
 }
 
-static void
-on_control_reactor(void *arg)
+int
+cache_run(struct cache_run *run, const struct perf_opts *opts)
 {
-	struct cache_run *run = arg;
-	struct tarn_framework_opts framework = {
-		.config_path = run->opts->config,
+	const struct perf_process process = {
+		.opts = opts,
 		.started = framework_started,
 		.arg = run,
 	};
 
-	tarn_framework_start(&framework);
-}
-
-int
-cache_run(struct cache_run *run, const struct perf_opts *opts)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	struct tarn_msg msg = { 0 };
-	int rc;
-
 	run->own_opts = *opts;
 	run->volume = (struct tarn_cache_volume){ .uuid = "tarnperf volume", .generation = 1 };
 	run->opts = &run->own_opts;
-	rc = tarn_env_init(NULL);
-	if (rc != 0) {
-		fail(run, rc, "memory for I/O");
-		return run->status;
-	}
-	rc = tarn_reactors_init(&opts->reactors);
-	if (rc != 0) {
-		fail(run, rc, "reactors");
-		goto out_env;
-	}
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	tarn_msg_send(tarn_reactor_get(0), &msg, on_control_reactor, run);
-	rc = tarn_reactors_run();
-	if (rc < 0)
-		fail(run, rc, "reactors");
-	tarn_reactors_fini();
-out_env:
-	tarn_env_fini();
+	if (perf_process_run(&process, &run->reason) < 0)
+		run->status = 2;
 	return run->status;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 #include "cache_job.h"
+#include "process.h"
 #include "target.h"
 #include "tarn/cache_block.h"
 #include "tarn/cache_stats.h"
@@ -19,7 +20,8 @@ struct cache_run {
 	/* The result. */
 	struct perf_cache_counts counts;
 	uint64_t lru_access_count, lru_hit_count;
-	double duration_s, fill_s, open_s, user_s, system_s;
+	struct perf_time time;
+	double fill_s, open_s;
 	struct tarn_cache_info info; /* its strings end with the cache */
 	char device_driver[32];
 	struct tarn_cache_stats stats;
@@ -29,8 +31,8 @@ struct cache_run {
 
 	/* cache_run.c's own. */
 	uint32_t phase, pending_count;
-	uint64_t start_ns, progress_ns, progress_count;
-	double start_user_s, start_system_s;
+	struct perf_clock clock; /* of the phase */
+	uint64_t progress_ns, progress_count;
 	struct tarn_poller *tick;
 	struct tarn_cache_volume volume;
 	struct perf_opts own_opts;
@@ -43,5 +45,5 @@ void cache_run_fini(struct cache_run *run);
 
 /* cache_report.c */
 void cache_report_text(const struct cache_run *run, FILE *out);
-/** \return 0 or -ENOMEM. */
-int cache_report_json(const struct cache_run *run, FILE *out);
+/** \return the text, for free(), or NULL for want of memory. */
+char *cache_report_json(const struct cache_run *run);

@@ -14,5 +14,3 @@ uint64_t perf_describe_submit_count(struct tarn_bdev *bdev);
  * of memory.
  */
 struct cJSON *perf_describe_targets(const struct perf_targets *targets);
-/** Add an unsigned number, as plain digits whatever its size. */
-void perf_describe_add_u64(struct cJSON *object, const char *name, uint64_t value);

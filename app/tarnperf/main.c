@@ -11,43 +11,40 @@
 #include "run.h"
 #include "tarn/version.h"
 
+/* text is NULL for want of memory, and gone afterwards. */
 static int
-write_json(const struct perf_run *run, const char *path)
+put_json(const char *path, char *text)
 {
-	FILE *file = fopen(path, "we");
-	int rc;
+	FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+	int rc = text == NULL ? -ENOMEM : 0;
 
 	if (file == NULL) {
-		fprintf(stderr, "tarnperf: --json %s: %s\n", path, strerror(errno));
-		return -errno;
+		rc = -errno;
+	} else if (rc == 0) {
+		fputs(text, file);
+		fputc('\n', file);
 	}
-	rc = perf_report_json(run, file);
-	if (fclose(file) != 0 && rc == 0)
+	if (file != NULL && file != stdout && fclose(file) != 0 && rc == 0)
 		rc = -errno;
 	if (rc != 0)
 		fprintf(stderr, "tarnperf: --json %s: %s\n", path, strerror(-rc));
+	free(text);
 	return rc;
+}
+
+/* Whether standard output is for people. */
+static bool
+wants_text(const struct perf_opts *opts)
+{
+	return opts->json == NULL || strcmp(opts->json, "-") != 0;
 }
 
 static int
 report_cache(const struct cache_run *run)
 {
-	const char *json = run->opts->json;
-	FILE *file;
-	int rc;
-
-	if (json != NULL && strcmp(json, "-") == 0)
-		return cache_report_json(run, stdout);
-	cache_report_text(run, stdout);
-	if (json == NULL)
-		return 0;
-	file = fopen(json, "we");
-	rc = file == NULL ? -errno : cache_report_json(run, file);
-	if (file != NULL && fclose(file) != 0 && rc == 0)
-		rc = -errno;
-	if (rc != 0)
-		fprintf(stderr, "tarnperf: --json %s: %s\n", json, strerror(-rc));
-	return rc;
+	if (wants_text(run->opts))
+		cache_report_text(run, stdout);
+	return run->opts->json != NULL ? put_json(run->opts->json, cache_report_json(run)) : 0;
 }
 
 static int
@@ -67,12 +64,9 @@ main_cache(const struct perf_opts *opts)
 static int
 report(const struct perf_run *run)
 {
-	const char *json = run->opts->json;
-
-	if (json != NULL && strcmp(json, "-") == 0)
-		return perf_report_json(run, stdout);
-	perf_report_text(run, stdout);
-	return json != NULL ? write_json(run, json) : 0;
+	if (wants_text(run->opts))
+		perf_report_text(run, stdout);
+	return run->opts->json != NULL ? put_json(run->opts->json, perf_report_json(run)) : 0;
 }
 
 static int
@@ -83,7 +77,7 @@ main_bdev(const struct perf_opts *opts)
 
 	if (run.reason.text[0] != '\0')
 		fprintf(stderr, "tarnperf: %s\n", run.reason.text);
-	if (run.result.duration_s > 0 && report(&run) != 0 && status == 0)
+	if (run.result.time.duration_s > 0 && report(&run) != 0 && status == 0)
 		status = 1;
 	perf_run_fini(&run);
 	return status;

@@ -6,8 +6,5 @@
 
 /** For people. */
 void perf_report_text(const struct perf_run *run, FILE *out);
-/** For programs: one JSON object. \return 0 or -ENOMEM. */
-int perf_report_json(const struct perf_run *run, FILE *out);
-struct cJSON;
-/** Add what produced the result: version and machine. */
-void perf_report_about(struct cJSON *root);
+/** For programs: one JSON object. \return the text, for free(), or NULL for want of memory. */
+char *perf_report_json(const struct perf_run *run);

@@ -14,11 +14,8 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "describe.h"
 #include "progress.h"
@@ -39,31 +36,11 @@ enum phase {
 	PHASE_CLOSING,
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int signal_number)
-{
-	if (interrupted)
-		_exit(128 + signal_number);
-	interrupted = 1;
-}
-
 static void
 set_phase(struct perf_run *run, enum phase phase)
 {
 	tarn_assert(phase >= run->phase);
 	run->phase = phase;
-}
-
-static void
-cpu_times(double *ret_user_s, double *ret_system_s)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	*ret_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
-	*ret_system_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
 static void
@@ -115,13 +92,9 @@ static void
 take_result(struct perf_run *run)
 {
 	struct perf_result *result = &run->result;
-	double user_s, system_s;
 
-	cpu_times(&user_s, &system_s);
-	result->duration_s = (double)(tarn_now_ns() - run->start_ns) / 1e9;
-	result->user_s = user_s - run->start_user_s;
-	result->system_s = system_s - run->start_system_s;
-	result->interrupted = interrupted;
+	result->time = perf_clock_read(&run->clock);
+	result->interrupted = perf_process_interrupted();
 	for (uint32_t i = 0; i < run->targets.count; i++) {
 		struct perf_target *target = &run->targets.target[i];
 
@@ -202,8 +175,7 @@ start_measuring(struct perf_run *run)
 	for (uint32_t i = 0; i < run->targets.count; i++)
 		run->targets.target[i].submit_count_before =
 		    perf_describe_submit_count(run->targets.target[i].bdev);
-	cpu_times(&run->start_user_s, &run->start_system_s);
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 }
 
 static void
@@ -236,18 +208,18 @@ tick_poll(void *arg)
 {
 	struct perf_run *run = arg;
 	const struct perf_opts *opts = run->opts;
-	uint64_t elapsed_ns = tarn_now_ns() - run->start_ns;
+	uint64_t elapsed_ns = tarn_now_ns() - run->clock.start_ns;
 
 	switch (run->phase) {
 	case PHASE_WARMUP:
 		perf_progress(run, "warm-up", elapsed_ns);
-		if (elapsed_ns >= opts->warmup_ns || interrupted || run->status != 0)
+		if (elapsed_ns >= opts->warmup_ns || perf_process_interrupted() || run->status != 0)
 			end_warmup(run);
 		break;
 	case PHASE_MEASURING:
 		perf_progress(run, perf_opts_rw_name(opts), elapsed_ns);
-		if ((opts->duration_ns != 0 && elapsed_ns >= opts->duration_ns) || interrupted ||
-		    run->status != 0)
+		if ((opts->duration_ns != 0 && elapsed_ns >= opts->duration_ns) ||
+		    perf_process_interrupted() || run->status != 0)
 			start_gathering(run);
 		break;
 	case PHASE_VERIFYING:
@@ -269,7 +241,7 @@ jobs_open(struct perf_run *run)
 		return;
 	}
 	set_phase(run, PHASE_WARMUP);
-	run->start_ns = tarn_now_ns();
+	perf_clock_start(&run->clock);
 	if (run->opts->warmup_ns == 0)
 		start_measuring(run);
 	command_all(run, perf_job_start);
@@ -444,19 +416,6 @@ framework_started(void *arg, int status, const char *error)
 }
 
 static void
-on_control_reactor(void *arg)
-{
-	struct perf_run *run = arg;
-	struct tarn_framework_opts framework = {
-		.config_path = run->opts->config,
-		.started = framework_started,
-		.arg = run,
-	};
-
-	tarn_framework_start(&framework);
-}
-
-static void
 sum_verify(struct perf_run *run)
 {
 	for (uint32_t i = 0; i < run->job_count; i++) {
@@ -470,38 +429,21 @@ sum_verify(struct perf_run *run)
 int
 perf_run(struct perf_run *run, const struct perf_opts *opts)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	uint64_t iobuf_bytes = tarn_mul_sat(
 	    tarn_ceil_pow2(opts->block_bytes),
 	    (uint64_t)opts->depth * opts->job_count * tarn_max_u64(opts->path_count, 1) *
 		tarn_max_u64((uint64_t)CPU_COUNT(&opts->reactors.cpus), 1));
-	struct tarn_env_opts env = { 0 };
-	struct tarn_msg msg = { 0 };
-	int rc;
+	const struct perf_process process = {
+		.opts = opts,
+		.iomem_bytes = iobuf_bytes > UINT64_C(512) << 20 ? tarn_mul_sat(2, iobuf_bytes) : 0,
+		.started = framework_started,
+		.arg = run,
+	};
 
 	run->opts = opts;
-	if (iobuf_bytes > UINT64_C(512) << 20)
-		env.iomem_bytes = tarn_mul_sat(2, iobuf_bytes);
-	rc = tarn_env_init(&env);
-	if (rc != 0) {
-		fail(run, rc, "memory for I/O");
-		return run->status;
-	}
-	rc = tarn_reactors_init(&opts->reactors);
-	if (rc != 0) {
-		fail(run, rc, "reactors");
-		goto out_env;
-	}
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	tarn_msg_send(tarn_reactor_get(0), &msg, on_control_reactor, run);
-	rc = tarn_reactors_run();
-	if (rc < 0)
-		fail(run, rc, "reactors");
+	if (perf_process_run(&process, &run->reason) < 0)
+		run->status = 2;
 	sum_verify(run);
-	tarn_reactors_fini();
-out_env:
-	tarn_env_fini();
 	return run->status;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "job.h"
 #include "opts.h"
+#include "process.h"
 #include "target.h"
 #include "tarn/histogram.h"
 
@@ -13,10 +14,9 @@ struct perf_op_result {
 };
 
 struct perf_result {
-	double duration_s;
+	struct perf_time time;
 	struct perf_op_result op[3]; /* read, write, flush, as in enum tarn_io_op */
-	double user_s, system_s; /* CPU time of the process, kernel threads of its rings included */
-	uint64_t submit_count;	 /* system calls that submitted, where drivers tell; or 0 */
+	uint64_t submit_count;	     /* system calls that submitted, where drivers tell; or 0 */
 	uint64_t verified_count, verify_error_count;
 	bool interrupted;
 };
@@ -36,8 +36,7 @@ struct perf_run {
 	uint32_t phase;
 	uint32_t pending_count;	  /* jobs that have not answered */
 	uint32_t targets_pending; /* whose statistics are under way */
-	uint64_t start_ns;
-	double start_user_s, start_system_s;
+	struct perf_clock clock;  /* of the phase */
 	struct tarn_poller *tick;
 	uint64_t progress_ns, progress_count;
 };

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tarn/info.h"
+
 /*
  * JSON text as RFC 8259 has it, and nothing else: cJSON builds and prints the trees, a scanner of
  * our own refuses before it what cJSON would let through. No state, any thread.
@@ -66,6 +68,15 @@ int tarn_json_add_i64(struct cJSON *object, const char *name, int64_t value);
 int tarn_json_add_text(struct cJSON *object, const char *name, const char *value);
 int tarn_json_add_base64(struct cJSON *object, const char *name, const void *data,
 			 size_t data_bytes);
+
+/* Takes what something tells of itself (info.h) into an object, and objects in it. */
+#define TARN_JSON_SINK_DEPTH_MAX 8
+struct tarn_json_sink {
+	struct cJSON *object[TARN_JSON_SINK_DEPTH_MAX];
+	uint32_t depth;
+};
+/** \return a sink for object; *state is its memory, untouched by others while it is used. */
+struct tarn_info_sink tarn_json_sink(struct tarn_json_sink *state, struct cJSON *object);
 
 /**
  * Print a tree, on one line or formatted. Integers beyond 2^31, which cJSON would print as
