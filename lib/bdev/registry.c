@@ -15,6 +15,7 @@
 
 #include "lib/bdev/internal.h"
 #include "tarn/log.h"
+#include "tarn/name.h"
 #include "tarn/notify.h"
 
 TARN_NOTIFY_TYPE(bdev_register)
@@ -168,8 +169,13 @@ check_create(const char *driver_name, const char *name, const struct tarn_bdev_c
 	if (driver_find(driver_name) == NULL)
 		return tarn_reason_set(reason, -ENOENT, "there is no driver \"%s\"", driver_name);
 	if (name[0] == '\0' || strlen(name) > TARN_BDEV_NAME_MAX)
-		return tarn_reason_set(reason, -EINVAL, "a bdev's name has 1 to %d characters",
+		return tarn_reason_set(reason, -EINVAL,
+				       "name: a bdev's name has 1 to %d characters",
 				       TARN_BDEV_NAME_MAX);
+	if (!tarn_name_valid(name))
+		return tarn_reason_set(reason, -EINVAL,
+				       "name: a bdev's name has no control characters, and not "
+				       "only spaces");
 	if (tarn_bdev_find(name) != NULL)
 		return tarn_reason_set(reason, -EEXIST, "%s: a bdev of that name exists", name);
 	if (common->queue_depth > QUEUE_DEPTH_MAX)

@@ -12,6 +12,7 @@
 #include "lib/cache/checkpoint.h"
 #include "lib/cache/fan.h"
 #include "lib/cache/super.h"
+#include "tarn/name.h"
 
 static TAILQ_HEAD(, tarn_cache) caches = TAILQ_HEAD_INITIALIZER(caches);
 
@@ -35,7 +36,12 @@ check_name(const char *name, struct tarn_reason *reason)
 	const struct tarn_cache *cache;
 
 	if (name == NULL || name[0] == '\0' || strlen(name) > TARN_CACHE_NAME_MAX)
-		return tarn_reason_set(reason, -EINVAL, "name: 1 to %u bytes", TARN_CACHE_NAME_MAX);
+		return tarn_reason_set(reason, -EINVAL, "name: a cache's name has 1 to %u bytes",
+				       TARN_CACHE_NAME_MAX);
+	if (!tarn_name_valid(name))
+		return tarn_reason_set(reason, -EINVAL,
+				       "name: a cache's name has no control characters, and not "
+				       "only spaces");
 	TAILQ_FOREACH (cache, &caches, link)
 		if (strcmp(cache->name, name) == 0)
 			return tarn_reason_set(reason, -EEXIST, "there is a cache '%s' already",

@@ -347,6 +347,18 @@ format_change(struct super_write *write, struct disk_super *super)
 	memcpy(super, start->buf, DISK_BLOCK);
 }
 
+/* geometry.c speaks of options and sizes alone: here it is said of which cache, and where. */
+static int
+name_geometry(struct start *start, int status)
+{
+	struct tarn_reason why = start->reason;
+
+	if (status == 0)
+		return 0;
+	return tarn_reason_set(&start->reason, status, "cache '%s' on bdev '%s': %s",
+			       start->opts.name, start->bdev_name, why.text);
+}
+
 static void
 format(struct start *start)
 {
@@ -356,7 +368,7 @@ format(struct start *start)
 	int status;
 
 	memset(super, 0, DISK_BLOCK);
-	status = geometry_choose(super, size, &start->opts, &start->reason);
+	status = name_geometry(start, geometry_choose(super, size, &start->opts, &start->reason));
 	if (status != 0) {
 		start_fail(start, status);
 		return;
@@ -404,7 +416,8 @@ open_found(struct start *start)
 					 " bytes; the cache on it was made for %" PRIu64,
 					 start->bdev_name, size, cache->super->device_bytes);
 	if (status == 0)
-		status = geometry_agrees(cache->super, &start->opts, &start->reason);
+		status = name_geometry(start,
+				       geometry_agrees(cache->super, &start->opts, &start->reason));
 	if (status != 0) {
 		start_fail(start, status);
 		return;

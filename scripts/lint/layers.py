@@ -24,7 +24,7 @@ LAYERS = [
 # A public header that has another name than its folder.
 HEADER_FOLDERS = {
     "util.h": "lib/util", "histogram.h": "lib/util", "log.h": "lib/util", "reason.h": "lib/util",
-    "notify.h": "lib/util", "info.h": "lib/util", "framework.h": "rpc",
+    "name.h": "lib/util", "notify.h": "lib/util", "info.h": "lib/util", "framework.h": "rpc",
     "json.h": "lib/jsonrpc", "rpc.h": "lib/jsonrpc", "version.h": "include",
 }
 # tarnck reads what the engine writes, by the engine's own code: the one program inside a library.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tarn/name.h"
 #include "tarn/reason.h"
 #include "tarn/util.h"
 #include "test/unit/common/ut.h"
@@ -136,11 +137,22 @@ test_safe_iteration_allows_removal_of_the_current_element(void)
 	CU_ASSERT_TRUE(TAILQ_EMPTY(&list));
 }
 
+static void
+test_names_with_control_characters_or_nothing_to_see_are_not_valid(void)
+{
+	CU_ASSERT(tarn_name_valid("disk0") && tarn_name_valid("/dev/sda 1") &&
+		  tarn_name_valid("\xc3\xbc") && tarn_name_valid("\xc2\xa0"));
+	CU_ASSERT(!tarn_name_valid("") && !tarn_name_valid(" ") && !tarn_name_valid("a\n") &&
+		  !tarn_name_valid("\x1f") && !tarn_name_valid("a\x7f") &&
+		  !tarn_name_valid("\xc2\x80") && !tarn_name_valid("x\xc2\x9f"));
+}
+
 UT_SUITE(arith, NULL, NULL, UT_CASE(test_range_within_does_not_overflow),
 	 UT_CASE(test_powers_of_two_are_told_and_rounded_up_to),
 	 UT_CASE(test_align_up_keeps_multiples_and_raises_the_rest),
 	 UT_CASE(test_multiplication_saturates),
 	 UT_CASE(test_strcpy_cuts_what_does_not_fit_and_says_so),
+	 UT_CASE(test_names_with_control_characters_or_nothing_to_see_are_not_valid),
 	 UT_CASE(test_reason_is_written_and_returns_the_status),
 	 UT_CASE(test_a_broken_invariant_ends_the_process),
 	 UT_CASE(test_safe_iteration_allows_removal_of_the_current_element));
