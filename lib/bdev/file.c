@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Opening a file or block device for a driver: exclusively, with O_DIRECT, and with an answer that
- * says what to do when the kernel refuses. Facts of what was opened: file_facts.c; what becomes of it:
- * file_change.c; work on it: file_ops.c.
+ * says what to do when the kernel refuses. Facts of what was opened: file_facts.c; what becomes of
+ * it: file_change.c; work on it: file_ops.c.
  */
 #include <errno.h>
 #include <fcntl.h>
