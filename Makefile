@@ -68,6 +68,7 @@ BINS := $(APPS:app/%=$(B)/bin/%)
 UNIT_BINS := $(UNITS:%=$(B)/%.test)
 SIM_BINS := $(SIMS:%=$(B)/%/sim)
 FUZZ_BINS := $(FUZZERS:%=$(B)/test/fuzz/%)
+FUZZED_OBJS = $(filter-out %/main.o,$(call objs_of,app/tarnck)) # of programs: what parses a device
 LIBTARN := $(B)/lib/libtarn.so.$(firstword $(subst ., ,$(VERSION)))
 LIBTARN_A := $(B)/lib/libtarn.a
 EXAMPLES := $(patsubst doc/example/%.c,$(B)/example/%,$(wildcard doc/example/*.c))
@@ -176,7 +177,7 @@ $(foreach s,$(SIMS),$(eval $(call program,$(B)/$(s)/sim,$(call closure,$(s)))))
 $(foreach u,$(UNITS),$(eval $(call link_rule,$(B)/$(u).test,$(call unit_objs,$(u)),$(call \
 	unit_modules,$(u)),,-lcunit $($(u)_LDLIBS))))
 $(foreach f,$(FUZZERS),$(eval $(call link_rule,$(B)/test/fuzz/$(f),$(B)/test/fuzz/$(f).o $(call \
-	objs_of,$(LIBS) $(RPCS)),$(LIBS) $(RPCS),-fsanitize=fuzzer$(comma)$(FUZZ_SAN))))
+	objs_of,$(LIBS) $(RPCS)) $(FUZZED_OBJS),$(LIBS) $(RPCS),-fsanitize=fuzzer$(comma)$(FUZZ_SAN))))
 $(eval $(call link_rule,$(LIBTARN),$(call objs_of,$(LIBS)),$(LIBS),-shared -Wl$(comma)-soname=$(notdir \
 	$(LIBTARN))))
 
