@@ -7,7 +7,7 @@
  * What is on the device, as doc/on-disk-format.md draws it. Little-endian, fixed width, naturally
  * aligned; reserved bytes are zero and checked. format.c alone seals and verifies these blocks.
  */
-#define DISK_VERSION 2
+#define DISK_VERSION 3
 #define DISK_BLOCK 4096 /* bytes: the unit of everything here */
 #define DISK_UNIT 16	/* bytes: the unit of places within a segment */
 #define DISK_BLOCK_UNITS (DISK_BLOCK / DISK_UNIT)
@@ -51,7 +51,7 @@ struct disk_segment {
 	uint64_t durable; /* position in blocks: flushed up to here when this was written */
 	uint64_t time_s;  /* Unix time when this was written */
 	uint64_t gap_start, gap_end; /* positions: all live there was written again after a failed
-				      * flush, so that holes in it mean nothing; equal: none */
+				      * flush, and is durable behind it; equal: none */
 	uint8_t uuid[16];
 	uint8_t reserved[3992];
 };

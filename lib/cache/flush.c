@@ -127,12 +127,14 @@ gap_header_durable(const struct shard *shard)
 }
 
 /*
- * Recovery passes over holes in a gap because a header says that the log is durable beyond it. So
- * one that does is durable before anyone hears of success. \return whether it is.
+ * What lived in the gap is durable behind it now. Recovery does not read the gap because a header
+ * says so; that one is durable before anyone hears of success. \return whether it is.
  */
 static bool
 publish_gap(struct shard *shard)
 {
+	shard->gap_start = shard->doubt_start;
+	shard->gap_end = shard->doubt_end;
 	if (gap_header_durable(shard) && !shard->gap_stale) {
 		shard->gap_unpublished = false;
 		return true;
@@ -191,9 +193,9 @@ open_gap(struct shard *shard)
 		segment_seal(shard);
 	end = shard_position(shard, shard->head + 1, 0);
 	if (!shard->gap_unpublished)
-		shard->gap_start = shard->durable;
+		shard->doubt_start = shard->durable;
 	shard->gap_unpublished = false;
-	shard->gap_end = end;
+	shard->doubt_end = end;
 	shard->gap_open = true;
 	reclaim_gap(shard);
 }

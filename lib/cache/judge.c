@@ -115,25 +115,6 @@ judge_verify_from(const struct recovery *recovery, const struct chain_link *link
 		   : (uint32_t)tarn_min_u64(recovery->durable - start, UINT32_MAX);
 }
 
-/*
- * Where the gap around a hole ends: the hole is none of the log's, because all of it was written
- * again behind that. 0: there is none. A header tells of the newest gap only, so all are asked.
- */
-static uint64_t
-gap_around(const struct recovery *recovery, uint64_t position)
-{
-	uint64_t end = 0;
-
-	for (uint32_t i = 0; i < recovery->shard->segment_count; i++) {
-		const struct found_segment *found = &recovery->found[i];
-
-		if (position >= found->gap_start && position < found->gap_end &&
-		    recovery->durable >= found->gap_end)
-			end = tarn_max_u64(end, found->gap_end);
-	}
-	return end;
-}
-
 /* Whether the segments that are missing before this one lie in the gap. */
 static bool
 gap_explains(const struct recovery *recovery, uint64_t sequence)
@@ -141,7 +122,8 @@ gap_explains(const struct recovery *recovery, uint64_t sequence)
 	const struct shard *shard = recovery->shard;
 
 	return shard_position(shard, sequence, 0) <=
-	       gap_around(recovery, shard_position(shard, recovery->last, recovery->last_end));
+	       claims_gap_around(recovery,
+				 shard_position(shard, recovery->last, recovery->last_end));
 }
 
 void
@@ -166,7 +148,7 @@ judge_segment(struct recovery *recovery, struct chain_link *link, const struct s
 	recovery->last_end = scan->end_block;
 	if (last ? end >= recovery->durable : scan->end_block >= link->end)
 		return;
-	if (gap_around(recovery, end) != 0)
+	if (claims_gap_around(recovery, end) != 0)
 		return;
 	if (end >= recovery->durable)
 		recovery->log_ended = true;

@@ -194,8 +194,7 @@ log_telling_batch(struct shard *shard, uint64_t position)
 		return -EIO;
 	if (shard->repairing || shard->item_failed)
 		return -EAGAIN;
-	if (shard->segment_is_open && shard->head_durable < position &&
-	    segment_free_count(shard) != 0) {
+	if (shard->segment_is_open && shard->head_durable < position) {
 		if (shard->open_batch != NULL)
 			close_open_batch(shard);
 		segment_seal(shard);

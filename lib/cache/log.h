@@ -155,8 +155,8 @@ int log_append(struct shard *shard, enum log_class class, const struct disk_entr
  */
 int log_bare_batch(struct shard *shard);
 /**
- * The same, where possible in a segment whose own header says that the log is durable up to
- * `position` (blocks): recovery reads those first, and whatever may be missing between them.
+ * The same, in a segment whose own header says that the log is durable up to `position` (blocks):
+ * recovery reads those first, and whatever may be missing between them.
  */
 int log_telling_batch(struct shard *shard, uint64_t position);
 /**

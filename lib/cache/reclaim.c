@@ -344,7 +344,7 @@ gap_scanned(struct scan *scan, int status)
 	}
 	reclaim->mover.sequence = reclaim->gap_sequence;
 	reclaim->mover.everything = true;
-	reclaim->mover.from_position = shard->gap_start * DISK_BLOCK_UNITS;
+	reclaim->mover.from_position = shard->doubt_start * DISK_BLOCK_UNITS;
 	mover_start(&reclaim->mover, scan->entries, scan->entry_count);
 	reclaim->state = GAP_MOVE;
 }
@@ -359,7 +359,7 @@ gap_next(struct reclaim *reclaim)
 	scan_fini(&reclaim->scan);
 	/* Segments that reclaim has done with have nothing to write again. */
 	reclaim->gap_sequence = tarn_max_u64(reclaim->gap_sequence, shard->tail);
-	if (shard_position(shard, reclaim->gap_sequence, 0) >= shard->gap_end) {
+	if (shard_position(shard, reclaim->gap_sequence, 0) >= shard->doubt_end) {
 		reclaim->state = GAP_FENCE;
 		log_fence(shard, &reclaim->fence, false, gap_fenced);
 		return 1;
@@ -384,7 +384,7 @@ begin_gap(struct reclaim *reclaim)
 	reclaim->gap_again = false;
 	reclaim->gap_tries = 0;
 	reclaim->gap_due_ns = 0;
-	reclaim->gap_sequence = shard->gap_start / shard->segment_blocks;
+	reclaim->gap_sequence = shard->doubt_start / shard->segment_blocks;
 	if (reclaim->gap_sequence == 0)
 		reclaim->gap_sequence = 1;
 	reclaim->state = GAP_NEXT;

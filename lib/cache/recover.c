@@ -39,6 +39,7 @@ finish(struct recovery *recovery, int status)
 	};
 	free(recovery->bans);
 	free(recovery->chain);
+	free(recovery->gaps);
 	free(recovery->found);
 	free(recovery);
 	fan_answer(slot, status);
@@ -154,7 +155,7 @@ scan_link(struct recovery *recovery, struct scan *scan, const struct chain_link 
 {
 	const struct found_segment *found = recovery_found(recovery, link->sequence);
 
-	scan->end_limit = link->end;
+	scan->end_limit = claims_end(recovery, link);
 	scan->use_trailer = judge_by_trailer(recovery, link);
 	scan->verify_from = judge_verify_from(recovery, link);
 	start_scan(recovery, scan, found, scanned);
@@ -215,7 +216,9 @@ build_chain(struct recovery *recovery)
 
 	if (recovery->checkpoint != NULL)
 		judge_checkpoint_header(recovery, &recovery->checkpoint->shard[shard->number]);
-	status = chain_build(recovery);
+	status = claims_judge(recovery);
+	if (status == 0)
+		status = chain_build(recovery);
 	if (status != 0) {
 		finish(recovery, status);
 		return;

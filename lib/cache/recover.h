@@ -36,6 +36,11 @@ struct found_ban {
 	uint32_t place, length, crc32c;
 };
 
+/* Positions in blocks: all that lived in there is durable behind it. See claims.c. */
+struct closed_gap {
+	uint64_t start, end;
+};
+
 struct recovery;
 
 struct header_read {
@@ -67,6 +72,9 @@ struct recovery {
 	uint64_t tail; /* grows as the log is read: only what is part of it, or durable, counts */
 	uint64_t gap_start, gap_end;
 
+	struct closed_gap *gaps;
+	uint32_t gap_count;
+
 	/* The chain, and its scans. */
 	struct chain_link *chain;
 	uint32_t chain_count, first; /* first: to be scanned */
@@ -93,6 +101,14 @@ struct recovery {
 
 /** Begin; fan_answer(slot) when done. checkpoint may be NULL, and outlives the recovery. */
 void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint);
+
+/* claims.c */
+/** All headers are read. \return 0 or -ENOMEM. */
+int claims_judge(struct recovery *recovery);
+/** Where the closed gap around a position (blocks) ends; 0: there is none. */
+uint64_t claims_gap_around(const struct recovery *recovery, uint64_t position);
+/** The block of a link's segment up to which it is to be read. */
+uint32_t claims_end(const struct recovery *recovery, const struct chain_link *link);
 
 /* chain.c */
 /** All is probed. \return 0 or -ENOMEM: the chain, from the tail on, as the headers tell it. */
