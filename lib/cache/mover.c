@@ -18,6 +18,7 @@
 #define STEP_ENTRIES 256       /* looked at in one step */
 #define MOVE_TRIES 6	       /* to read what would be lost otherwise */
 #define MOVE_RETRY_NS 10000000 /* until the first further one; then twice as long each time */
+#define CREDIT_SEGMENTS 2      /* worth of clean entries appended again in a row */
 
 struct index_slot *
 mover_slot(struct shard *shard, uint64_t sequence, const struct disk_entry *entry)
@@ -35,6 +36,12 @@ mover_slot(struct shard *shard, uint64_t sequence, const struct disk_entry *entr
 	if (object && (slot->info & 0xff) != entry->place % DISK_BLOCK_UNITS)
 		return NULL;
 	return slot;
+}
+
+static uint64_t
+units_of(const struct disk_entry *entry)
+{
+	return tarn_align_up(entry->length, DISK_UNIT) / DISK_UNIT;
 }
 
 /* --- Reading --- */
@@ -107,6 +114,7 @@ move_start(struct mover *mover, const struct disk_entry *entry)
 	move->entry = entry;
 	move->tries = 0;
 	mover->busy_count++;
+	mover->credit_units -= (int64_t)units_of(entry);
 	read_entry(move);
 	return true;
 }
@@ -206,8 +214,10 @@ move_append(struct mover *mover, struct move *move)
 		status = mover->everything && move->bad && slot != NULL
 			     ? forget_bad(mover, move, slot)
 			     : 0;
-		if (status == 0)
+		if (status == 0) {
+			mover->credit_units += (int64_t)units_of(move->entry);
 			move_free(mover, move);
+		}
 		return status;
 	}
 	entry.flags = 0;
@@ -234,7 +244,6 @@ move_append(struct mover *mover, struct move *move)
 		slot->info = (slot->info & ~0xffu) | place.place % DISK_BLOCK_UNITS;
 	if ((entry.flags & DISK_ENTRY_SUSPECT) != 0)
 		index_set_suspect(&shard->index, slot);
-	mover->moved_units += tarn_align_up(entry.length, DISK_UNIT) / DISK_UNIT;
 	shard->counters.reappended_count++;
 	move_free(mover, move);
 	return 0;
@@ -243,9 +252,9 @@ move_append(struct mover *mover, struct move *move)
 /* --- Choosing --- */
 
 static bool
-budget_left(const struct mover *mover)
+budget_left(const struct mover *mover, const struct disk_entry *entry)
 {
-	return mover->moved_units < (uint64_t)mover->shard->segment_blocks * DISK_BLOCK_UNITS / 2;
+	return mover->credit_units >= (int64_t)units_of(entry);
 }
 
 static bool
@@ -263,7 +272,7 @@ wanted(struct mover *mover, const struct disk_entry *entry, const struct index_s
 		return true;
 	if (entry->expiry_s != 0 && entry->expiry_s <= cache_now_s(shard->cache))
 		return false;
-	return (slot->id & INDEX_HITS) != 0 && budget_left(mover);
+	return (slot->id & INDEX_HITS) != 0 && budget_left(mover, entry);
 }
 
 /* \return whether the entry is dealt with. */
@@ -277,6 +286,20 @@ look_at(struct mover *mover, const struct disk_entry *entry)
 	return !mover->everything || mover_control(mover, entry);
 }
 
+/*
+ * Half a segment for each, and what earlier ones left of theirs: those that are used gather in some
+ * segments, where they were appended again side by side.
+ */
+static int64_t
+credit_with(const struct mover *mover)
+{
+	int64_t units = (int64_t)mover->shard->segment_blocks * DISK_BLOCK_UNITS;
+	int64_t credit = mover->credit_units < 0 ? 0 : mover->credit_units;
+
+	credit += units / 2;
+	return credit < CREDIT_SEGMENTS * units ? credit : CREDIT_SEGMENTS * units;
+}
+
 void
 mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t entry_count)
 {
@@ -284,7 +307,8 @@ mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t entr
 	mover->entries = entries;
 	mover->entry_count = entry_count;
 	mover->next = 0;
-	mover->moved_units = 0;
+	if (!mover->everything)
+		mover->credit_units = credit_with(mover);
 }
 
 int

@@ -28,8 +28,8 @@ struct mover {
 	uint64_t sequence; /* of the segment */
 	const struct disk_entry *entries;
 	uint32_t entry_count, next;
-	uint32_t busy_count; /* moves not free */
-	uint64_t moved_units;
+	uint32_t busy_count;	/* moves not free */
+	int64_t credit_units;	/* of clean entries that may yet be appended again */
 	bool everything;	/* a gap: all that lives from `from_position` on, tombstones too */
 	uint64_t from_position; /* units */
 	struct move moves[MOVER_WINDOW];
