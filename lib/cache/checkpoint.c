@@ -286,6 +286,20 @@ shards_done(struct fan *fan, int status)
 		flush_device(checkpoint->cache, &checkpoint->flush, chunks_durable, checkpoint);
 }
 
+/*
+ * One that came to nothing may have left its header: with a sequence of its own in the same area
+ * the next one's chunks cannot be taken for that header's.
+ */
+static uint64_t
+next_sequence(const struct tarn_cache *cache)
+{
+	uint64_t sequence = cache->checkpoint_sequence + 1;
+
+	while (sequence <= cache->checkpoint_tried)
+		sequence += 2;
+	return sequence;
+}
+
 void
 checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *arg)
 {
@@ -307,7 +321,7 @@ checkpoint_write(struct tarn_cache *cache, bool clean, tarn_io_cb done, void *ar
 	checkpoint->cache = cache;
 	checkpoint->flush.mark = flush_mark(cache);
 	checkpoint->clean = clean;
-	checkpoint->sequence = cache->checkpoint_sequence + 1;
+	checkpoint->sequence = cache->checkpoint_tried = next_sequence(cache);
 	checkpoint->area = checkpoint_area(checkpoint->sequence);
 	checkpoint->done = done;
 	checkpoint->arg = arg;

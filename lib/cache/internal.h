@@ -70,6 +70,7 @@ struct tarn_cache {
 	struct flush_cycle flush;
 	struct checkpoint *checkpoint; /* the one being written; NULL: none */
 	uint64_t checkpoint_sequence;  /* of the newest that is whole */
+	uint64_t checkpoint_tried;     /* of the one that was begun last */
 	uint64_t checkpoint_count;     /* since statistics were reset */
 	struct tarn_poller *checkpoint_poller;
 	bool claimed, listed;
