@@ -66,12 +66,12 @@ ck_dump_checkpoint(const struct ck *ck, int area)
 		const struct disk_checkpoint_shard *part = &header->shard[shard];
 
 		printf("checkpoint %c shard %" PRIu32 " start %" PRIu64 " end %" PRIu64
-		       " tail %" PRIu64 " head %" PRIu64 " head_end %" PRIu64
+		       " tail %" PRIu64 " head %" PRIu64 " head_end %" PRIu64 " floor %" PRIu64
 		       " batch_number %" PRIu64 " entry_count %" PRIu64 " chunks %" PRIu32
 		       " %" PRIu32 " %" PRIu32 "\n",
 		       'A' + area, shard, part->start, part->end, part->tail, part->head,
-		       part->head_end, part->batch_number, part->entry_count, part->chunk_count[0],
-		       part->chunk_count[1], part->chunk_count[2]);
+		       part->head_end, part->floor, part->batch_number, part->entry_count,
+		       part->chunk_count[0], part->chunk_count[1], part->chunk_count[2]);
 	}
 }
 

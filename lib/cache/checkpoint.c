@@ -138,6 +138,7 @@ fenced(struct log_waiter *waiter, int status)
 	if (checkpoint->clean) {
 		part->disk.head = shard->head;
 		part->disk.head_end = shard->durable % shard->segment_blocks;
+		part->disk.floor = tarn_max_u64(shard->head, shard->next_floor);
 	}
 	fan_answer(slot, status);
 }

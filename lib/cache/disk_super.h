@@ -81,13 +81,15 @@ struct disk_checkpoint_shard {
 	uint64_t entry_count;
 	uint32_t chunk_count[3]; /* by kind */
 	uint32_t reserved;
-	uint64_t reserved_end[7];
+	uint64_t floor; /* sequence, with the clean flag: the log goes on above it */
+	uint64_t reserved_end[6];
 };
 DISK_SIZE(disk_checkpoint_shard, 128);
 DISK_AT(disk_checkpoint_shard, tail, 16);
 DISK_AT(disk_checkpoint_shard, head_end, 32);
 DISK_AT(disk_checkpoint_shard, entry_count, 48);
 DISK_AT(disk_checkpoint_shard, chunk_count, 56);
+DISK_AT(disk_checkpoint_shard, floor, 72);
 
 #define DISK_CHECKPOINT_CLEAN 0x1
 

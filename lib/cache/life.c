@@ -149,7 +149,8 @@ life_clean_shard(struct shard *shard, const struct disk_checkpoint_shard *part)
 		segment_of(shard, part->head)->end_block = (uint32_t)part->head_end;
 	shard->freed = shard->tail = part->tail;
 	shard->durable_tail = shard->committed_tail = shard->told_tail = part->tail;
-	shard->head = shard->next_floor = part->head;
+	shard->head = part->head;
+	shard->next_floor = tarn_max_u64(part->head, part->floor);
 	shard->committed = shard->durable =
 	    shard_position(shard, part->head, (uint32_t)part->head_end);
 	shard->batch_number = part->batch_number;

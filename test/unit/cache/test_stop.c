@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a clean stop leaves for the next start. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "test/unit/cache/stage.h"
+
+static void
+setup(void)
+{
+	stage_setup();
+	stage.opts.shard_count = 1;
+	stage.opts.segment_bytes = 128 * 1024;
+}
+
+static void
+test_sequences_seen_behind_the_logs_end_are_passed_over_after_a_clean_stop_too(void)
+{
+	struct shard *shard;
+	uint64_t head, floor;
+
+	stage_start();
+	stage_store_many(0, 10, 3000, 1, 4);
+	shard = &stage.cache->shards[0];
+	head = shard->head;
+	floor = shard->next_floor = head + 2; /* as recovery sets it */
+	CU_ASSERT(stage_stop() == 0);
+	stage_start();
+	shard = &stage.cache->shards[0];
+	CU_ASSERT(shard->head == head && shard->next_floor == floor);
+	stage_store_many(10, 1, 3000, 1, 1);
+	CU_ASSERT(shard->head == floor + 1);
+	CU_ASSERT(stage_lookup("k3") == 0 && stage_lookup("k10") == 0);
+}
+
+static uint32_t
+slots_without_a_segment(const struct shard *shard)
+{
+	uint32_t count = 0;
+
+	for (uint64_t i = 0; i < index_slot_count(&shard->index); i++) {
+		const struct index_slot *slot =
+		    index_at((struct index *)(uintptr_t)&shard->index, i);
+
+		count += index_kind(slot) != 0 &&
+			 shard_segment_at(shard, slot->place)->state == SEGMENT_FREE;
+	}
+	return count;
+}
+
+static void
+test_no_entry_is_left_of_what_was_being_freed_at_a_clean_stop(void)
+{
+	uint32_t key = 130000;
+
+	stage_device(32u << 20);
+	stage.opts.segment_bytes = 256 * 1024;
+	stage.opts.expected_entry_bytes = 128;
+	stage_start();
+	stage_store_many(0, key, 64, 1, 128);
+	for (uint32_t round = 0; round < 5; round++) {
+		const struct shard *shard = &stage.cache->shards[0];
+
+		for (uint32_t i = 0; i < 1000 && shard->freed == shard->tail; i++, key += 40)
+			stage_store_many(key, 40, 64, 1, 40);
+		CU_ASSERT(shard->freed != shard->tail);
+		CU_ASSERT(stage_stop() == 0);
+		stage_start();
+		CU_ASSERT(slots_without_a_segment(&stage.cache->shards[0]) == 0);
+	}
+}
+
+UT_SUITE(cache_stop, setup, stage_teardown,
+	 UT_CASE(test_sequences_seen_behind_the_logs_end_are_passed_over_after_a_clean_stop_too),
+	 UT_CASE(test_no_entry_is_left_of_what_was_being_freed_at_a_clean_stop));
