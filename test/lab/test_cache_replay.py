@@ -4,6 +4,7 @@ all that was written before is there, or of what was not flushed any part, torn 
 tarnck, recovered, compared with the client's record as it was then, used, and killed."""
 import os
 import random
+import re
 import struct
 
 import devices
@@ -39,11 +40,12 @@ def guest(boot):
 class Replay:
     """A log, and the record at each of its points."""
 
-    def __init__(self, drive, evict):
+    def __init__(self, drive, evict, record):
         self.evict = evict
         self.log = WriteLog(drive.log_path(), CACHE_AT, drive.size)
         self.marks = [(index, content) for index, content in self.log.others(MARKS_AT, CACHE_AT)
                       if content.startswith(MARK_MAGIC)]
+        self.marks.append((len(self.log.entries), record))  # as it was in the end
 
     def record_at(self, point):
         """What had been acknowledged and flushed by the last mark before; what had been asked for by the second one
@@ -82,7 +84,9 @@ def replay(request, guest, start, replays, seed):
         stats = daemon.call("lab_cache_get", name="load")
         assert stats["lost"] == stats["wrong"] == sum(stats["errors"].values()) == 0 and stats["ok"]["mark"] > 50, stats
     daemon.stop()
-    replays[name] = Replay(DRIVES[name], EVICTS[name])
+    guest.run(f"cp /dev/shm/{name} /lab/{name}.record")
+    with open(guest.path(f"out/{name}.record"), "rb") as file:
+        replays[name] = Replay(DRIVES[name], EVICTS[name], file.read())
     return replays[name]
 
 
@@ -94,7 +98,7 @@ def check_point(replay, folder, image, durable, record, seed):
     with open(record_path, "wb") as file:
         file.write(record)
     status, report = check_image(path)
-    assert status <= NOT_STOPPED, report
+    assert status <= NOT_STOPPED, "tarnck: " + "; ".join(re.findall(r"damage +(.*)", report)[:3])
     rules = {"evict": replay.evict, "durable": durable}
     for turn in range(3):
         daemon = Hosted(folder, path, record_path, seed)
