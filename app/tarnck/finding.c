@@ -130,7 +130,10 @@ ck_find_log(struct ck *ck, const struct ck_place *place, const char *what, const
 	va_end(args);
 }
 
-/* A trailer is behind the log's end by nature: it belongs to its segment as a whole. */
+/*
+ * A trailer is behind the log's end by nature: it belongs to its segment as a whole. No flush waits
+ * for it, and its batches say the same: after a crash one that is not whole is no damage.
+ */
 static enum ck_severity
 severity_of(const struct ck *ck, const struct ck_finding *finding)
 {
@@ -141,8 +144,10 @@ severity_of(const struct ck *ck, const struct ck_finding *finding)
 		return CK_NOTE;
 	if (finding->sequence <= plan->head && segment->sequence != finding->sequence)
 		return finding->severity; /* a segment that is missing */
+	if (finding->sealed && segment->followed)
+		return ck->best->flags & DISK_SUPER_CLEAN ? CK_DAMAGED : CK_TORN;
 	if (finding->sealed)
-		return segment->followed ? CK_DAMAGED : CK_NOTE;
+		return CK_NOTE;
 	if (segment->followed && finding->block >= segment->log_end &&
 	    finding->sequence != plan->head)
 		return CK_NOTE;

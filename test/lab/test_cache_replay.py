@@ -98,7 +98,7 @@ def check_point(replay, folder, image, durable, record, seed):
     with open(record_path, "wb") as file:
         file.write(record)
     status, report = check_image(path)
-    assert status <= NOT_STOPPED, "tarnck: " + "; ".join(re.findall(r"damage +(.*)", report)[:3])
+    assert status <= NOT_STOPPED, "tarnck: " + "; ".join(re.findall(r"^damage +(.*)", report, re.M)[:3])
     rules = {"evict": replay.evict, "durable": durable}
     for turn in range(3):
         daemon = Hosted(folder, path, record_path, seed)
