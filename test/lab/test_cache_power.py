@@ -79,8 +79,7 @@ def check_power_loss(guest, device, start, seed, driver, losses):
 
 
 @pytest.mark.parametrize("driver, device, lose_power", [
-    pytest.param("uring-iopoll", 512, lose_power_under_the_daemon, marks=pytest.mark.tier("lab")),
-    ("aio", 4096, lose_power_after_a_kill)], indirect=["device"])
+    ("uring-iopoll", 512, lose_power_under_the_daemon), ("aio", 4096, lose_power_after_a_kill)], indirect=["device"])
 def test_what_was_flushed_survives_power_loss_without_a_reboot(guest, device, start, seed, driver, lose_power):
     check_power_loss(guest, device, start, seed, driver, [lose_power])
 
