@@ -29,6 +29,7 @@ recovery_make(struct ck *ck, uint32_t number)
 	recovery->shard->number = number;
 	recovery->shard->segment_count = count;
 	recovery->shard->segment_blocks = ck->segment_blocks;
+	recovery->shard->segment_shift = (uint32_t)__builtin_ctz(ck->segment_blocks);
 	for (uint32_t place = 0; place < count; place++) {
 		const struct ck_segment *segment = &shard->segments[place];
 

@@ -10,7 +10,8 @@
 #include "lib/cache/checkpoint.h"
 #include "lib/cache/recover.h"
 
-#define LOAD_WINDOW 4
+#define LOAD_WINDOW 8
+#define PREFETCH 16 /* slots ahead: their memory is on its way */
 
 struct load;
 
@@ -60,29 +61,32 @@ finish(struct load *load)
 
 /* --- What is in the chunks --- */
 
-/* The life of a place's segment that was meant when the chunk was copied. */
-static uint64_t
-sequence_then(const struct shard *shard, uint32_t place, uint64_t head)
-{
-	uint64_t number = place / shard->segment_blocks;
-	uint64_t head_number = head % shard->segment_count;
+/* The head of the log when a chunk was copied: a sequence, and its place. */
+struct head {
+	uint64_t sequence, number;
+};
 
-	return head - (head_number + shard->segment_count - number) % shard->segment_count;
+/* The life of a segment that was meant then. */
+static uint64_t
+sequence_then(const struct shard *shard, uint64_t number, const struct head *head)
+{
+	uint64_t back = head->number - number;
+
+	return head->sequence - (number <= head->number ? back : back + shard->segment_count);
 }
 
 static void
-take_slot(struct load *load, const struct index_slot *from, uint64_t head)
+take_slot(struct load *load, const struct index_slot *from, const struct head *head)
 {
 	struct shard *shard = load->shard;
 	struct index *index = &shard->index;
 	uint64_t id = from->id & ~INDEX_MARKS;
 	bool dirty = (from->id & INDEX_DIRTY) != 0;
+	uint32_t number = from->place >> shard->segment_shift;
 	struct index_slot *slot;
 
-	if (index_kind(from) == 0 ||
-	    (uint64_t)from->place / shard->segment_blocks >= shard->segment_count ||
-	    shard_segment_at(shard, from->place)->sequence !=
-		sequence_then(shard, from->place, head))
+	if (index_kind(from) == 0 || number >= shard->segment_count ||
+	    shard->segments[number].sequence != sequence_then(shard, number, head))
 		return;
 	slot = index_find(index, id);
 	if (slot != NULL && shard_slot_position(shard, slot) >= shard_slot_position(shard, from))
@@ -109,6 +113,11 @@ take_index(struct load *load, const struct disk_chunk *chunk)
 	uint64_t bytes = (uint64_t)index->bucket_count * sizeof(struct index_bucket);
 	uint64_t from = (uint64_t)chunk->index * DISK_CHUNK_DATA;
 	const struct index_slot *slots = (const struct index_slot *)(const void *)(chunk + 1);
+	uint32_t count = chunk->length_bytes / sizeof(*slots);
+	struct head head = {
+		.sequence = chunk->head_sequence,
+		.number = chunk->head_sequence % load->shard->segment_count,
+	};
 
 	if (chunk->length_bytes != tarn_min_u64(DISK_CHUNK_DATA, bytes - from))
 		return -EBADMSG;
@@ -116,8 +125,11 @@ take_index(struct load *load, const struct disk_chunk *chunk)
 		memcpy((uint8_t *)index->buckets + from, slots, chunk->length_bytes);
 		return 0;
 	}
-	for (uint32_t i = 0; i < chunk->length_bytes / sizeof(*slots); i++)
-		take_slot(load, &slots[i], chunk->head_sequence);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i + PREFETCH < count)
+			index_prefetch(index, slots[i + PREFETCH].id);
+		take_slot(load, &slots[i], &head);
+	}
 	return 0;
 }
 

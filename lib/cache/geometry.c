@@ -9,7 +9,7 @@
 #include "lib/cache/index.h"
 
 #define SHARDS_DEFAULT_MAX 4
-#define SEGMENTS_WISHED 1024 /* of a shard, as long as segments have SEGMENT_WISHED bytes */
+#define SEGMENTS_WISHED 768 /* of a shard, as long as segments have SEGMENT_WISHED bytes */
 #define SEGMENT_WISHED (1024u * 1024)
 /*
  * Slots for each entry that the device would hold if there were nothing else on it. Checkpoints,

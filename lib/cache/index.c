@@ -18,6 +18,7 @@
 
 #define OVERFLOW_STUCK 15
 #define PROBE_PAIRS 32
+#define PROBE_MARK_MAX 7 /* this one, and all that come later */
 
 /* Pairs that are probed, all of them different: so many steps do not come round to the first. */
 static uint32_t
@@ -123,15 +124,25 @@ find_in(struct index_bucket *bucket, uint64_t id)
 	return NULL;
 }
 
-/* How many of a bucket's entries are at home in another one. */
-static uint32_t
-guests_of(const struct index *index, const struct index_bucket *bucket, uint32_t home)
+static uint64_t
+probe_mark(uint32_t i)
 {
+	return (uint64_t)(i < PROBE_MARK_MAX ? i : PROBE_MARK_MAX) << INDEX_PROBE_SHIFT;
+}
+
+/* How many of a bucket's entries are at home in `home`, of which it is the i-th to be looked at. */
+static uint32_t
+guests_of(const struct index *index, const struct index_bucket *bucket, uint32_t home, uint32_t i)
+{
+	uint64_t mark = probe_mark(i);
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < INDEX_BUCKET_SLOTS; i++)
-		count += index_kind(&bucket->slot[i]) != 0 &&
-			 probe_of(index, bucket->slot[i].id).home == home;
+	for (uint32_t j = 0; j < INDEX_BUCKET_SLOTS; j++) {
+		uint64_t id = bucket->slot[j].id;
+
+		/* The neighbour's can be from nowhere else. */
+		count += (id & INDEX_PROBE) == mark && (i == 1 || probe_of(index, id).home == home);
+	}
 	return count;
 }
 
@@ -149,11 +160,17 @@ find_elsewhere(const struct index *index, const struct probe *probe, uint64_t id
 			return slot;
 		if (overflow == OVERFLOW_STUCK)
 			continue;
-		passed += guests_of(index, bucket, probe->home);
+		passed += guests_of(index, bucket, probe->home, i);
 		if (passed == overflow)
 			return NULL;
 	}
 	return NULL;
+}
+
+void
+index_prefetch(const struct index *index, uint64_t id)
+{
+	__builtin_prefetch(&index->buckets[probe_of(index, id).home], 1);
 }
 
 struct index_slot *
@@ -193,7 +210,7 @@ index_insert(struct index *index, uint64_t id)
 
 			if (index_kind(slot) != 0)
 				continue;
-			slot->id = id | (slot->id & INDEX_OVERFLOW);
+			slot->id = id | probe_mark(i) | (slot->id & INDEX_OVERFLOW);
 			count_in(index, slot);
 			if (i == 0)
 				return slot;

@@ -28,7 +28,9 @@ _Static_assert(sizeof(struct index_bucket) == TARN_CACHE_LINE_BYTES, "a bucket i
 #define INDEX_HITS 0x3 /* 0 to 3 */
 #define INDEX_DIRTY 0x4
 #define INDEX_SUSPECT 0x8
-#define INDEX_OVERFLOW 0x10 /* one bit of the bucket's count */
+#define INDEX_OVERFLOW 0x10	   /* one bit of the bucket's count */
+#define INDEX_PROBE UINT64_C(0xe0) /* at which place it was put, in the order of the search */
+#define INDEX_PROBE_SHIFT 5
 #define INDEX_MARKS UINT64_C(0xff)
 
 #define INDEX_VOLUME_BITS 14
@@ -77,6 +79,8 @@ index_block(const struct index_slot *slot)
 	return (slot->id >> 8) & ((UINT64_C(1) << INDEX_BLOCK_BITS) - 1);
 }
 
+/** Have the memory for an id on its way to the processor, before it is asked for. */
+void index_prefetch(const struct index *index, uint64_t id);
 /** \return NULL: not there. */
 struct index_slot *index_find(const struct index *index, uint64_t id);
 /** For an id that is not there. \return NULL: the places where it may lie are taken. */

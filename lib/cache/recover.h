@@ -8,8 +8,8 @@
  * Recovery of a shard after an unclean stop; see doc/cache-design.md, Recovery. On the shard's
  * reactor, before it takes requests. Writes nothing but, in its place, what is there (rewrite.c).
  */
-#define RECOVER_HEADERS 32 /* read at a time */
-#define RECOVER_SCANS 4
+#define RECOVER_HEADERS 64 /* read at a time */
+#define RECOVER_SCANS 32   /* likewise: each reads its segment's end, and seldom more */
 
 /* A segment's header as it was found, by place. */
 struct found_segment {

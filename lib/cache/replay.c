@@ -8,6 +8,8 @@
 
 #include "lib/cache/recover.h"
 
+#define PREFETCH 16 /* entries ahead: their memory is on its way */
+
 static uint64_t
 entry_id(const struct disk_entry *entry)
 {
@@ -101,6 +103,9 @@ replay_segment(struct recovery *recovery, const struct scan *scan)
 	for (uint32_t i = 0; i < scan->entry_count; i++) {
 		const struct disk_entry *entry = &scan->entries[i];
 		uint64_t position = base + entry->place;
+
+		if (i + PREFETCH < scan->entry_count)
+			index_prefetch(&recovery->shard->index, entry_id(entry + PREFETCH));
 
 		if (entry->kind == DISK_BLOCK_ENTRY || entry->kind == DISK_OBJECT_ENTRY)
 			apply_stored(recovery, scan->sequence, position, entry);

@@ -12,7 +12,10 @@
 
 #include "lib/cache/internal.h"
 
-#define FLUSH_SEGMENTS_MAX 4 /* opened until a flush begins; fewer where there are few */
+/* Opened until a flush begins: fewer where there are few, or where they are large. */
+#define FLUSH_SEGMENTS_MAX 4
+#define FLUSH_SEGMENTS_MIN 2
+#define FLUSH_BLOCKS 1024
 
 struct segment *
 segment_of(struct shard *shard, uint64_t sequence)
@@ -124,7 +127,9 @@ static void
 flush_ahead(struct shard *shard)
 {
 	uint64_t durable = shard->durable / shard->segment_blocks;
-	uint64_t limit = tarn_min_u64(FLUSH_SEGMENTS_MAX, 2 + shard->segment_count / 256);
+	uint64_t few = FLUSH_SEGMENTS_MIN + shard->segment_count / 256;
+	uint64_t large = tarn_max_u64(FLUSH_SEGMENTS_MIN, FLUSH_BLOCKS / shard->segment_blocks);
+	uint64_t limit = tarn_min_u64(FLUSH_SEGMENTS_MAX, tarn_min_u64(few, large));
 
 	limit = tarn_min_u64(limit, segment_free_count(shard) / 2);
 	if (shard->head - tarn_min_u64(durable, shard->head) >= limit)

@@ -282,6 +282,7 @@ shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
 	shard->reactor = tarn_reactor_get(number % tarn_reactor_count());
 	shard->segment_count = (uint32_t)cache->segment_count;
 	shard->segment_blocks = cache->segment_bytes / DISK_BLOCK;
+	shard->segment_shift = (uint32_t)__builtin_ctz(shard->segment_blocks);
 	shard->rng = cache_random(&cache->rng);
 	shard->freed = shard->tail = shard->told_tail = 1;
 	shard->dirty_limit = dirty_limit(shard);

@@ -70,8 +70,9 @@ struct shard {
 	bool repairing;	      /* the log is being laid out anew */
 
 	/* Segments. */
-	struct segment *segments; /* by place */
-	uint32_t segment_count, segment_blocks;
+	struct segment *segments;		/* by place */
+	uint32_t segment_count, segment_blocks; /* blocks: a power of two */
+	uint32_t segment_shift;			/* of blocks */
 	uint64_t head;	     /* sequence of the segment opened last; 0: none yet */
 	uint64_t next_floor; /* the next to be opened is above this: recovery saw it */
 	uint64_t freed;	     /* sequence: all below are free */
@@ -172,7 +173,7 @@ shard_place(const struct shard *shard, uint64_t sequence, uint32_t block)
 static inline struct segment *
 shard_segment_at(const struct shard *shard, uint32_t place)
 {
-	return &shard->segments[place / shard->segment_blocks];
+	return &shard->segments[place >> shard->segment_shift];
 }
 
 static inline uint64_t
@@ -186,8 +187,8 @@ static inline uint64_t
 shard_slot_position(const struct shard *shard, const struct index_slot *slot)
 {
 	const struct segment *segment = shard_segment_at(shard, slot->place);
-	uint64_t block =
-	    segment->sequence * shard->segment_blocks + slot->place % shard->segment_blocks;
+	uint64_t block = (segment->sequence << shard->segment_shift) +
+			 (slot->place & (shard->segment_blocks - 1));
 	uint32_t unit = index_kind(slot) == INDEX_KIND_OBJECT ? slot->info & 0xff : 0;
 
 	return block * DISK_BLOCK_UNITS + unit;
