@@ -149,21 +149,35 @@ entry_what(const struct disk_entry *entry)
 	}
 }
 
+/* Whether an entry can be so, and its payload lies within its batch. */
 static bool
-entry_whole(const struct walk *walk, const struct disk_batch *batch, const struct disk_entry *entry)
+entry_sound(const struct ck *ck, const struct disk_batch *batch, const struct disk_entry *entry)
 {
-	const struct ck *ck = walk->ck;
 	uint64_t from = (uint64_t)(batch->block + 1) * DISK_BLOCK;
 	uint64_t to = (uint64_t)(batch->block + batch->block_count) * DISK_BLOCK;
 	uint64_t at = (uint64_t)entry->place * DISK_UNIT;
 
 	if (!format_entry_valid(entry, ck->best->segment_bytes))
 		return false;
-	if (!format_entry_has_payload(entry))
-		return true;
-	if (at < from || !tarn_range_within(at - from, entry->length, to - from))
-		return false;
-	return format_payload_verify(entry, ck->buf + at, walk->segment->seed);
+	return !format_entry_has_payload(entry) ||
+	       (at >= from && tarn_range_within(at - from, entry->length, to - from));
+}
+
+static bool
+entries_sound(const struct ck *ck, const struct disk_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->entry_count; i++)
+		if (!entry_sound(ck, batch, &batch->entry[i]))
+			return false;
+	return true;
+}
+
+static bool
+entry_whole(const struct walk *walk, const struct disk_entry *entry)
+{
+	return !format_entry_has_payload(entry) ||
+	       format_payload_verify(entry, walk->ck->buf + (uint64_t)entry->place * DISK_UNIT,
+				     walk->segment->seed);
 }
 
 /* Entry i of the batch, or of the records without one, at a block. */
@@ -187,7 +201,7 @@ static void
 check_entries(struct walk *walk, const struct disk_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->entry_count; i++)
-		if (!entry_whole(walk, batch, &batch->entry[i]))
+		if (!entry_whole(walk, &batch->entry[i]))
 			find_entry(walk, batch->block, i, &batch->entry[i]);
 }
 
@@ -202,7 +216,12 @@ take_batch(struct walk *walk, const struct disk_batch *batch)
 		walk->broken = true;
 	}
 	walk->number = batch->number;
-	check_entries(walk, batch);
+	if (entries_sound(walk->ck, batch)) {
+		check_entries(walk, batch);
+	} else if (!walk->broken) {
+		find_at(walk, batch->block, "batch", "it has entries that cannot be");
+		walk->broken = true;
+	}
 	walk->ck->batch_count++;
 	walk->ck->entry_count += batch->entry_count;
 	if (walk->ck->opts->dump >= CK_DUMP_BATCHES)

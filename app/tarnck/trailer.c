@@ -76,6 +76,16 @@ agrees(const struct ck *ck, const struct ck_segment *segment, const struct disk_
 	return true;
 }
 
+/* Recovery believes no trailer with an entry that cannot be. */
+static bool
+entries_valid(const struct ck *ck, const struct disk_entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!format_entry_valid(&entries[i], ck->best->segment_bytes))
+			return false;
+	return true;
+}
+
 void
 ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 {
@@ -94,6 +104,12 @@ ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 	if (footer->trailer_crc32c != format_trailer_crc(trailer, blocks - footer->trailer_block,
 							 segment->seed, footer->trailer_block)) {
 		find_at(ck, shard, segment, footer->trailer_block, "the trailer is not whole");
+		return;
+	}
+	if (!entries_valid(ck, (const struct disk_entry *)(const void *)trailer,
+			   footer->entry_count)) {
+		find_at(ck, shard, segment, footer->trailer_block,
+			"the trailer has entries that cannot be");
 		return;
 	}
 	segment->trailer = true;
