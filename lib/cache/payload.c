@@ -4,6 +4,17 @@
 
 #include <errno.h>
 
+#include "lib/cache/index.h"
+#include "tarn/cache_block.h"
+
+/* Whether the index can tell of these blocks, of one request; none, where a batch says no more. */
+static bool
+blocks_valid(const struct disk_entry *entry, uint64_t count)
+{
+	return entry->volume < 1u << INDEX_VOLUME_BITS && count <= TARN_CACHE_EXTENT_BLOCKS &&
+	       tarn_range_within(entry->identity, count, UINT64_C(1) << INDEX_BLOCK_BITS);
+}
+
 bool
 format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 {
@@ -17,6 +28,7 @@ format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 	switch (entry->kind) {
 	case DISK_BLOCK_ENTRY:
 		return entry->length == DISK_BLOCK && at % DISK_BLOCK == 0 &&
+		       blocks_valid(entry, 1) &&
 		       tarn_range_within(at, entry->length, segment_bytes);
 	case DISK_OBJECT_ENTRY:
 		return entry->length > sizeof(struct disk_record) &&
@@ -25,8 +37,9 @@ format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 		return entry->length >= sizeof(struct disk_ban) &&
 		       tarn_range_within(at, entry->length, segment_bytes);
 	case DISK_FORGET_BLOCKS:
-	case DISK_FORGET_OBJECT:
 	case DISK_CLEAN_BLOCKS:
+		return at <= segment_bytes && blocks_valid(entry, entry->length);
+	case DISK_FORGET_OBJECT:
 		return at <= segment_bytes;
 	default:
 		return false;

@@ -196,6 +196,10 @@ replay_finish(struct recovery *recovery)
 {
 	struct shard *shard = recovery->shard;
 
+	/* A log is never longer than its shard, whatever a header says. */
+	if (recovery->last >= shard->segment_count)
+		recovery->tail =
+		    tarn_max_u64(recovery->tail, recovery->last - shard->segment_count + 1);
 	sweep(recovery);
 	if (recovery->last < recovery->tail) {
 		/* Nothing is left of the log: go on above all that was seen. */

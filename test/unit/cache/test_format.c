@@ -258,6 +258,30 @@ test_entries_outside_their_segment_are_refused(void)
 }
 
 static void
+test_entries_of_blocks_that_the_index_cannot_tell_are_refused(void)
+{
+	struct disk_entry entry = { .kind = DISK_FORGET_BLOCKS, .place = 2 * DISK_BLOCK_UNITS };
+
+	entry.volume = (1u << 14) - 1;
+	entry.length = 256;
+	entry.identity = (UINT64_C(1) << 40) - 256;
+	CU_ASSERT(format_entry_valid(&entry, 128 * 1024));
+	entry.identity++;
+	CU_ASSERT(!format_entry_valid(&entry, 128 * 1024));
+	entry.identity = 0;
+	entry.length = 257;
+	CU_ASSERT(!format_entry_valid(&entry, 128 * 1024));
+	entry.length = UINT32_MAX;
+	CU_ASSERT(!format_entry_valid(&entry, 128 * 1024));
+	entry.length = 1;
+	entry.volume++;
+	CU_ASSERT(!format_entry_valid(&entry, 128 * 1024));
+	entry.kind = DISK_BLOCK_ENTRY;
+	entry.length = 4096;
+	CU_ASSERT(!format_entry_valid(&entry, 128 * 1024));
+}
+
+static void
 test_geometry_fits_its_device(void)
 {
 	struct tarn_cache_opts opts = { 0 };
@@ -286,4 +310,5 @@ UT_SUITE(cache_format, NULL, NULL, UT_CASE(test_super_verify_refuses_every_flipp
 	 UT_CASE(test_chunk_verify_looks_at_the_data_too),
 	 UT_CASE(test_records_are_bound_to_their_place_and_whole),
 	 UT_CASE(test_entries_outside_their_segment_are_refused),
+	 UT_CASE(test_entries_of_blocks_that_the_index_cannot_tell_are_refused),
 	 UT_CASE(test_geometry_fits_its_device));
