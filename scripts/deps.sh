@@ -7,7 +7,7 @@ set -eu
 groups="build check bench install"
 build="gcc libc6-dev make pkg-config liburing-dev libaio-dev libdpdk-dev libcjson-dev libisal-dev libxxhash-dev"
 check="libcunit1-dev libseccomp-dev python3 python3-pytest python3-pytest-timeout
-	clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 shellcheck pyflakes3 help2man spin"
+	clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 shellcheck pyflakes3 help2man patch spin"
 bench="python3 fio valgrind"
 install="help2man"
 
