@@ -60,6 +60,8 @@ sim_submit(struct tarn_channel *channel, struct tarn_io *io)
 	opts->event(io, false);
 	if (io->op == TARN_IO_FLUSH && opts->flush_us_max != 0)
 		us = rng_range(rng, opts->latency_min_us, opts->flush_us_max);
+	if (io->op == TARN_IO_READ && opts->read_us_max != 0 && rng_chance(rng, 30))
+		us = rng_range(rng, opts->latency_min_us, opts->read_us_max);
 	if (rng_chance(rng, 10))
 		us *= 10;
 	sim->due_ns = tarn_now_ns() + us * 1000 + rng_below(rng, 1000);

@@ -16,6 +16,7 @@ struct sim_bdev_opts {
 	uint32_t latency_min_us,
 	    latency_max_us;    /* of most; one in a hundred takes ten times as long */
 	uint32_t flush_us_max; /* of a flush; 0: as others */
+	uint32_t read_us_max;  /* of three reads in a hundred; 0: as others */
 	/** Called before each I/O is taken and before each completes; may not return. */
 	void (*event)(const struct tarn_io *io, bool completes);
 };

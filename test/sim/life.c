@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bdev.h"
+#include "lib/cache/disk.h"
 #include "sim.h"
 #include "tarn/bdev.h"
 #include "tarn/bdev_driver.h"
@@ -222,10 +223,31 @@ check_opening(const struct tarn_io *io, bool completes)
 		sim_fail("a superblock is written before a flush has followed recovery");
 }
 
+/* A batch that tells of another tail than those before it has been written. */
+static void
+note_tail(const struct tarn_io *io)
+{
+	const struct disk_batch *batch;
+
+	if (io->op != TARN_IO_WRITE || io->iov[0].iov_len < DEVICE_BLOCK)
+		return;
+	batch = io->iov[0].iov_base;
+	if (batch->head.magic != DISK_BATCH_MAGIC || batch->shard >= DEVICE_SHARDS_MAX ||
+	    batch->tail == 1 || batch->tail <= sim->tail[batch->shard])
+		return;
+	sim->tail[batch->shard] = batch->tail;
+	if (sim->life_plan.tails == 0)
+		sim_arm(CRASH_TAIL);
+	else
+		sim->life_plan.tails--;
+}
+
 void
 sim_io_event(const struct tarn_io *io, bool completes)
 {
 	sim->counts.ios++;
+	if (completes)
+		note_tail(io);
 	if (sim->opening)
 		check_opening(io, completes);
 	trace(sim->now_ns);
@@ -255,6 +277,7 @@ make_world(void)
 		.latency_min_us = sim->plan.latency_min_us,
 		.latency_max_us = sim->plan.latency_max_us,
 		.flush_us_max = sim->plan.flush_us_max,
+		.read_us_max = sim->plan.read_us_max,
 		.event = sim_io_event,
 	};
 	struct tarn_reason reason;
@@ -308,6 +331,7 @@ begin_format(void)
 	sim->formatted = sim->corrupted = sim->blank = false;
 	sim->model.unreadable = sim->plan.read_fail_per_mille != 0;
 	memset(sim->device.segment_count, 0, sizeof(sim->device.segment_count));
+	memset(sim->tail, 0, sizeof(sim->tail));
 }
 
 static void

@@ -167,6 +167,7 @@ harden(struct plan *plan, struct rng *rng)
 {
 	harden_geometry(plan, rng);
 	plan->flush_us_max = rng_chance(rng, 300) ? 20000 : 0;
+	plan->read_us_max = rng_chance(rng, 300) ? 200000 : 0;
 	plan->super_damage = rng_chance(rng, 100);
 	plan->refuse_per_mille = 300;
 	plan->forget_per_mille = 60;
@@ -177,6 +178,7 @@ harden(struct plan *plan, struct rng *rng)
 	/* So much of it, and time for it, that the log wraps. */
 	if (fills_log(plan)) {
 		plan->steps_max = 500;
+		plan->tail_per_mille = 400;
 		plan->gap_us_max = rng_chance(rng, 700) ? 2000 : plan->gap_us_max;
 	}
 	if (plan->profile == PROFILE_DIRTY)
@@ -219,6 +221,7 @@ plan_life(const struct plan *plan, struct rng *rng, uint32_t life, struct life_p
 		[CRASH_OPEN] = 120,
 		[CRASH_CHECKPOINT] = 30,
 		[CRASH_STOP] = 40,
+		[CRASH_TAIL] = 60,
 	};
 	uint64_t choice = rng_below(rng, 100);
 
@@ -236,6 +239,10 @@ plan_life(const struct plan *plan, struct rng *rng, uint32_t life, struct life_p
 		     : choice < 80 ? CRASH_OPEN
 		     : choice < 90 ? CRASH_CHECKPOINT
 				   : CRASH_STOP;
+	if (plan_maybe(rng, plan->tail_per_mille)) {
+		ret->phase = CRASH_TAIL;
+		ret->tails = (uint32_t)rng_below(rng, 40);
+	}
 	if (ret->phase == CRASH_WORK)
 		ret->crash_after = (uint32_t)rng_range(rng, 1, 2 + 3 * ret->step_count);
 	else

@@ -57,6 +57,7 @@ enum crash_phase {
 	CRASH_OPEN,	  /* while it is opened: recovery, or format */
 	CRASH_CHECKPOINT, /* while a checkpoint is written */
 	CRASH_STOP,	  /* while it is stopped */
+	CRASH_TAIL,	  /* when the log has said, perhaps not durably, that segments are free */
 	CRASH_PHASE_COUNT,
 };
 
@@ -71,7 +72,7 @@ struct plan {
 	uint32_t ttl_per_mille, durable_per_mille;
 	uint32_t steps_max;
 	uint32_t gap_us_max; /* of time between two steps */
-	uint32_t latency_min_us, latency_max_us, flush_us_max;
+	uint32_t latency_min_us, latency_max_us, flush_us_max, read_us_max;
 	bool write_cache;
 	bool disk_sequence_known;
 	uint32_t write_fail_per_mille, flush_fail_per_mille, read_fail_per_mille;
@@ -82,6 +83,7 @@ struct plan {
 	uint32_t refuse_per_mille;    /* of lives: something is asked for that is refused */
 	uint32_t forget_per_mille;    /* of openings: a volume is forgotten */
 	uint32_t delete_per_mille;    /* of lives end by deleting the cache */
+	uint32_t tail_per_mille;      /* of lives that crash do so by CRASH_TAIL */
 	uint32_t format_per_mille;    /* of lives begin with another format */
 	uint32_t unnoticed_per_mille; /* of power losses: neither boot nor device is another */
 };
@@ -92,6 +94,7 @@ struct life_plan {
 	enum crash_phase phase;
 	uint32_t step_count;
 	uint32_t crash_after; /* I/O events of that phase */
+	uint32_t tails;	      /* of CRASH_TAIL: how many are let pass */
 	bool format;	      /* force: whatever is there */
 	bool sweep;	      /* look at everything first */
 };

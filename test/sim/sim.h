@@ -62,8 +62,9 @@ struct sim {
 	uint32_t volume_id_max;
 	struct model model;
 	uint32_t next_content;
-	uint32_t crash_countdown;      /* I/O events; 0: not armed */
-	uint64_t trace[SIM_LIVES_MAX]; /* of each one's I/O: the same number, the same history */
+	uint32_t crash_countdown;	  /* I/O events; 0: not armed */
+	uint64_t tail[DEVICE_SHARDS_MAX]; /* the greatest that a batch has told of */
+	uint64_t trace[SIM_LIVES_MAX];	  /* of each one's I/O: the same number, the same history */
 	struct sim_counts counts;
 	int life_stderr; /* where a life's goes, for its failure; -1: nowhere */
 	char failure[SIM_FAILURE_BYTES];
