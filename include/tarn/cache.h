@@ -74,8 +74,9 @@ typedef void (*tarn_cache_cb)(void *arg, int status);
  */
 void tarn_cache_stop(struct tarn_cache *cache, tarn_cache_cb cb, void *arg);
 /**
- * Stop and make the device blank. -EBUSY, and nothing changes, where there are dirty blocks and no
- * force.
+ * Stop and make the device blank. Where there are dirty blocks and no force: -EBUSY, and nothing
+ * changes; if the blocks were on their way when this was called, the cache is stopped and not
+ * erased.
  */
 void tarn_cache_delete(struct tarn_cache *cache, bool force, tarn_cache_cb cb, void *arg);
 

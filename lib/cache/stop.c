@@ -21,7 +21,7 @@ struct stop {
 	tarn_cache_cb cb;
 	void *arg;
 	int status;
-	bool erase;
+	bool erase, force;
 	struct tarn_msg msg;
 	struct tarn_io io;
 	struct fan fan;
@@ -107,13 +107,29 @@ erased(void *arg, int status)
 		tarn_bdev_flush(stop->cache->channel, &stop->io, erase_flushed, stop);
 }
 
+/* All shards are quiet. */
+static bool
+has_dirty(const struct tarn_cache *cache)
+{
+	uint64_t dirty = 0;
+
+	for (uint32_t i = 0; i < cache->shard_count; i++)
+		dirty += cache->shards[i].index.dirty_count;
+	return dirty != 0;
+}
+
 static void
 quiet(struct fan *fan, int status)
 {
 	struct stop *stop = tarn_container_of(fan, struct stop, fan);
 
+	/* Dirty blocks that were on their way when the delete was asked for were acknowledged. */
+	if (stop->erase && !stop->force && has_dirty(stop->cache)) {
+		stop->erase = false;
+		stop->status = -EBUSY;
+	}
 	if (stop->erase)
-		tarn_bdev_write_zeroes(stop->cache->channel, &stop->io, 0, 2 * DISK_BLOCK, 0,
+		tarn_bdev_write_zeroes(stop->cache->channel, &stop->io, 0, SUPER_EXAMINE_BYTES, 0,
 				       erased, stop);
 	else if (status != 0)
 		ended(stop, status);
@@ -172,7 +188,7 @@ refuse(tarn_cache_cb cb, void *arg, int status)
 }
 
 static void
-stop(struct tarn_cache *cache, bool erase, tarn_cache_cb cb, void *arg)
+stop(struct tarn_cache *cache, bool erase, bool force, tarn_cache_cb cb, void *arg)
 {
 	struct stop *stop;
 	int running = CACHE_RUNNING;
@@ -187,6 +203,7 @@ stop(struct tarn_cache *cache, bool erase, tarn_cache_cb cb, void *arg)
 	stop->cb = cb;
 	stop->arg = arg;
 	stop->erase = erase;
+	stop->force = force;
 	life_set_interval(cache, 0);
 	tarn_msg_send(tarn_reactor_get(0), &stop->msg, quiesce, stop);
 }
@@ -194,7 +211,7 @@ stop(struct tarn_cache *cache, bool erase, tarn_cache_cb cb, void *arg)
 void
 tarn_cache_stop(struct tarn_cache *cache, tarn_cache_cb cb, void *arg)
 {
-	stop(cache, false, cb, arg);
+	stop(cache, false, false, cb, arg);
 }
 
 void
@@ -203,5 +220,5 @@ tarn_cache_delete(struct tarn_cache *cache, bool force, tarn_cache_cb cb, void *
 	if (!force && tarn_cache_dirty_count(cache) != 0)
 		refuse(cb, arg, -EBUSY);
 	else
-		stop(cache, true, cb, arg);
+		stop(cache, true, force, cb, arg);
 }

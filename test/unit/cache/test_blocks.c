@@ -201,8 +201,66 @@ test_a_cache_with_dirty_blocks_is_not_deleted_without_force(void)
 	CU_ASSERT(stage.cache->info.formatted);
 }
 
+static void
+stored(struct tarn_cache_block_req *req)
+{
+	*(bool *)req->arg = true;
+}
+
+static void
+deleted(void *arg, int status)
+{
+	*(int *)arg = status;
+}
+
+static void
+test_dirty_blocks_on_their_way_keep_a_cache_from_being_erased(void)
+{
+	static struct tarn_cache_block_req req;
+	struct iovec iov = { tarn_iobuf_get(4096), 4096 };
+	bool done = false;
+	int status = 1;
+
+	stage_start();
+	stage_fill(iov.iov_base, 4096, 7, 1);
+	req = (struct tarn_cache_block_req){
+		.cache = stage.cache,
+		.kind = STORE,
+		.flags = DIRTY,
+		.block_count = 1,
+		.volume_id = 1,
+		.first_block = 7,
+		.iov = &iov,
+		.iov_count = 1,
+		.cb = stored,
+		.arg = &done,
+	};
+	tarn_cache_block_submit(&req);
+	tarn_cache_delete(stage.cache, false, deleted, &status);
+	while (status == 1)
+		stage_turns(1);
+	CU_ASSERT(done && req.status == 0 && status == -EBUSY);
+	stage.cache = NULL;
+	tarn_iobuf_put(iov.iov_base);
+	stage_start();
+	CU_ASSERT(stage_block(LOOKUP, 0, 7, 1, 0) == 0 && stage_block_is(0, 1) && is_dirty(0));
+}
+
+static void
+test_a_deleted_cache_leaves_a_device_that_is_blank(void)
+{
+	stage_start();
+	stage_store_many(0, 200, 1000, 1, 8);
+	CU_ASSERT(stage_checkpoint() == 0 && stage_checkpoint() == 0);
+	CU_ASSERT(stage_delete(false) == 0);
+	stage_start();
+	CU_ASSERT(stage.cache->info.formatted);
+}
+
 UT_SUITE(cache_blocks, stage_setup, stage_teardown,
 	 UT_CASE(test_a_lookup_tells_and_reads_the_blocks_that_are_there),
+	 UT_CASE(test_dirty_blocks_on_their_way_keep_a_cache_from_being_erased),
+	 UT_CASE(test_a_deleted_cache_leaves_a_device_that_is_blank),
 	 UT_CASE(test_a_whole_extent_is_stored_and_read_in_one_request),
 	 UT_CASE(test_a_fill_does_not_overwrite_what_is_newer),
 	 UT_CASE(test_a_fill_does_not_revive_what_was_stored_and_forgotten_meanwhile),
