@@ -12,12 +12,12 @@ MIB = 1 << 20
 BAD_SECTORS = [(4 * MIB + number * 640 * 1024) // 512 + number * 17 % 8 for number in range(24)]
 BAD_WRITES = BAD_SECTORS[::4]
 NTH_WRITES = range(60, 360, 30)
-NTH_FLUSH = 9
+NTH_FLUSHES = range(9, 60, 7)  # formatting needs fewer
 DRIVES = {drive.serial: drive for drive in [
     machine.Nvme("reads", size=24 * MIB, errors=[machine.medium_error("read", sector) for sector in BAD_SECTORS]),
     machine.Nvme("writes", errors=[machine.medium_error("write", sector) for sector in BAD_WRITES]),
     machine.Nvme("nth", errors=[machine.nth_write_error(*NTH_WRITES)]),
-    machine.Nvme("flush", errors=[machine.nth_flush_error(NTH_FLUSH)]),
+    machine.Nvme("flush", size=256 * MIB, errors=[machine.nth_flush_error(*NTH_FLUSHES)]),
     machine.Nvme("noflush", errors=[machine.medium_error("flush")]),
     machine.Nvme("good", block_size=4096),
     machine.Nvme("plug", hotplug=True),
@@ -86,10 +86,14 @@ def test_what_cannot_be_written_goes_elsewhere(cache, guest, start, serial):
 def test_a_flush_that_failed_is_told_and_what_it_covered_is_written_again(cache, guest, start):
     load = cache("flush")
     load.open(start(guest), force=True)
-    stats = load.run(**LOAD)
-    assert stats["errors"]["flush"] == 1 and stats["by_errno"] == {"EIO": 1} and stats["ok"]["flush"] > 5, stats
-    assert stats["lost"] == stats["wrong"] == 0, stats
-    assert load.stats()["errors"]["flush"] > 0
+    load.start(depth=16, flush_every=20)
+    until(lambda: load.stats()["log"]["flushes"] > 2 * max(NTH_FLUSHES), "many flushes")
+    stats = load.stop()
+    # Some that failed were the engine's own, which tell nobody but for stores that wait for them.
+    assert 0 < stats["errors"]["flush"] <= len(NTH_FLUSHES) and stats["ok"]["flush"] > 5, stats
+    assert stats["by_errno"] == {"EIO": stats["errors"]["flush"]} and stats["lost"] == stats["wrong"] == 0, stats
+    counted = load.stats()
+    assert counted["errors"]["flush"] > 0 == counted["reclaim"]["dropped"], counted
     reopen_after_a_kill(load, start)
     load.check()
     load.close()
