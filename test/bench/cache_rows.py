@@ -127,9 +127,9 @@ def memory_row(context, what, target, record_bytes, sizes, *options):
     yield row("cache RAM", f"{what} ({large['entries']:,})", ("<=", target), "bytes each",
               measure.summary([each]))
     yield row("cache RAM", f"{what}, beside", ("<=", 64), "MiB", measure.summary([constant / MIB]))
-    if record_bytes == RECORD_BYTES:
-        yield row("cache space", "live 4 KiB objects in the data area", (">=", 0.95), "",
-                  measure.summary([large["entries"] * RECORD_BYTES / large["data_bytes"]]))
+    yield row("cache space", f"live {what} in the data area, depth {depth}",
+              (">=", 0.95) if record_bytes == RECORD_BYTES else None, "",
+              measure.summary([large["entries"] * record_bytes / large["data_bytes"]]))
 
 
 def memory_rows(context):
