@@ -114,6 +114,20 @@ waiting_count(const struct shard *shard)
 	return shard->tail - shard->freed;
 }
 
+/* It has slots for entries of an expected size: smaller ones fill it before the device. */
+static bool
+index_nearly_full(const struct shard *shard)
+{
+	return shard->index.entry_count * 10 >= index_slot_count(&shard->index) * 9;
+}
+
+static bool
+segments_are_few(const struct shard *shard)
+{
+	return segment_free_count(shard) + waiting_count(shard) <
+	       SHARD_RESERVE + FLUSH_AHEAD + flock(shard);
+}
+
 static bool
 wants_reclaim(const struct reclaim *reclaim)
 {
@@ -123,8 +137,7 @@ wants_reclaim(const struct reclaim *reclaim)
 	return !reclaim->held && !shard->failed && shard->running && !shard->gap_open &&
 	       !shard->gap_unpublished && shard->tail < shard->head &&
 	       waiting_count(shard) < SHARD_FREEING_MAX &&
-	       segment_free_count(shard) + waiting_count(shard) <
-		   SHARD_RESERVE + FLUSH_AHEAD + flock(shard) &&
+	       (segments_are_few(shard) || index_nearly_full(shard)) &&
 	       shard->segments[shard_segment_number(shard, shard->tail)].state == SEGMENT_SEALED;
 }
 
@@ -299,7 +312,7 @@ hasten(struct reclaim *reclaim)
 	    shard->failed)
 		return;
 	if (segment_free_count(shard) >= SHARD_RESERVE + FLUSH_AHEAD &&
-	    waiting_count(shard) < SHARD_FREEING_MAX)
+	    waiting_count(shard) < SHARD_FREEING_MAX && !index_nearly_full(shard))
 		return;
 	if (shard->committed_tail > shard->freed) {
 		if (shard->durable_tail < shard->committed_tail)

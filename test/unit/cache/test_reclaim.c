@@ -229,6 +229,27 @@ test_most_of_the_data_area_is_live_in_steady_state(void)
 	CU_ASSERT(share > 0.70);
 }
 
+static void
+test_small_objects_that_fill_the_index_make_room_for_newer_ones(void)
+{
+	uint64_t slots;
+
+	stage.opts.shard_count = 1;
+	stage_start();
+	slots = index_slot_count(&stage.cache->shards[0].index);
+	stage_store_many(0, (uint32_t)(3 * slots), 200, 1, 8);
+	stage_stats(stats);
+	CU_ASSERT(stats->now.entry_count > slots / 2 && stats->total.segment_freed_count > 0);
+	CU_ASSERT(stats->total.reject[TARN_CACHE_REJECT_INDEX_FULL] == 0);
+	CU_ASSERT(stage_lookup("k0") == -ENOENT);
+	for (uint32_t i = (uint32_t)(3 * slots) - 200; i < 3 * slots; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%u", i);
+		CU_ASSERT(stage_lookup(key) == 0 && stage_same(stage_value, 200, i, 1));
+	}
+}
+
 UT_SUITE(cache_reclaim, setup, teardown,
 	 UT_CASE(test_the_log_wraps_and_the_newest_objects_are_there),
 	 UT_CASE(test_what_is_used_stays_and_what_is_not_goes),
@@ -238,4 +259,5 @@ UT_SUITE(cache_reclaim, setup, teardown,
 	 UT_CASE(test_removed_objects_stay_removed_through_wraps_and_power_loss),
 	 UT_CASE(test_overwritten_versions_do_not_come_back_through_wraps_and_crashes),
 	 UT_CASE(test_a_ban_retires_when_the_log_has_wrapped_past_it),
-	 UT_CASE(test_most_of_the_data_area_is_live_in_steady_state));
+	 UT_CASE(test_most_of_the_data_area_is_live_in_steady_state),
+	 UT_CASE(test_small_objects_that_fill_the_index_make_room_for_newer_ones));
