@@ -7,15 +7,10 @@
 #include "ck.h"
 
 static void
-find_at(struct ck *ck, uint32_t shard, const struct ck_segment *segment, uint32_t block,
-	const char *text)
+find_at(struct ck *ck, const struct ck_place *place, const char *what, const char *text)
 {
-	struct ck_place place = { shard, segment->sequence, block, true };
-	bool footer = block == ck->segment_blocks - 1;
-
-	ck_find_log(ck, &place, footer ? "footer" : "trailer",
-		    "shard %u, segment %llu, block %u: %s", shard,
-		    (unsigned long long)segment->sequence, block, text);
+	ck_find_log(ck, place, what, "shard %u, segment %llu, block %u: %s", place->shard,
+		    (unsigned long long)place->sequence, place->block, text);
 }
 
 /* What begins at a block of the log. */
@@ -91,25 +86,26 @@ ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 {
 	const struct disk_footer *footer = format_trailer_footer(ck->buf, ck->segment_blocks);
 	uint32_t blocks = ck->segment_blocks;
+	struct ck_place at = { shard, segment->sequence, blocks - 1, true };
 	const uint8_t *trailer;
 
 	if (format_footer_verify(footer, segment->seed, segment->sequence, blocks) != 0 ||
 	    footer->epoch != segment->epoch) {
 		if (footer->epoch == segment->epoch || (footer->head.magic == DISK_FOOTER_MAGIC &&
 							footer->sequence == segment->sequence))
-			find_at(ck, shard, segment, blocks - 1, "the footer is not whole");
+			find_at(ck, &at, "footer", "the footer is not whole");
 		return;
 	}
+	at.block = footer->trailer_block;
 	trailer = ck->buf + (uint64_t)footer->trailer_block * DISK_BLOCK;
 	if (footer->trailer_crc32c != format_trailer_crc(trailer, blocks - footer->trailer_block,
 							 segment->seed, footer->trailer_block)) {
-		find_at(ck, shard, segment, footer->trailer_block, "the trailer is not whole");
+		find_at(ck, &at, "trailer", "the trailer is not whole");
 		return;
 	}
 	if (!entries_valid(ck, (const struct disk_entry *)(const void *)trailer,
 			   footer->entry_count)) {
-		find_at(ck, shard, segment, footer->trailer_block,
-			"the trailer has entries that cannot be");
+		find_at(ck, &at, "trailer", "the trailer has entries that cannot be");
 		return;
 	}
 	segment->trailer = true;
@@ -118,8 +114,7 @@ ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 	segment->durable = tarn_max_u64(segment->durable, footer->durable);
 	segment->latest_s = tarn_max_u64(segment->latest_s, footer->time_s);
 	if (segment->header_end >= footer->end_block && !agrees(ck, segment, footer))
-		find_at(ck, shard, segment, footer->trailer_block,
-			"the trailer says other than the batches");
+		find_at(ck, &at, "trailer", "the trailer says other than the batches");
 	else if (segment->header_end < footer->end_block && !segment->claims_more) {
 		struct ck_place place = { shard, segment->sequence, segment->header_end, false };
 

@@ -16,6 +16,7 @@ TARNCK = os.path.join(BUILD, "bin", "tarnck")
 TARNPERF = os.path.join(BUILD, "bin", "tarnperf")
 IMAGE_BYTES = 24 << 20
 BLOCK = 4096
+FOOTER_BYTES = 96  # at the end of a segment
 
 
 def tarnck(*args):
@@ -135,8 +136,8 @@ def places(path):
         "segment header": (segment["offset"] + 30, segment["offset"]),
         "batch": (segment["offset"] + batch["block"] * BLOCK + 140, segment["offset"] + batch["block"] * BLOCK),
         "record": (segment["offset"] + entry["place"] * 16 + 300, segment["offset"] + batch["block"] * BLOCK),
-        "trailer": (last - BLOCK + 50, last - BLOCK),
-        "footer": (last + 33, last),
+        "trailer": (last + 50, None),  # of few entries: it shares its last block with the footer
+        "footer": (last + BLOCK - FOOTER_BYTES + 33, last),
     }
 
 
@@ -291,7 +292,7 @@ def test_the_dump_can_be_narrowed(image):
     assert len(kinds) > 10
     narrowed = tarnck("--dump=entries", "--segment", head, path).stdout
     assert set(re.findall(r"^batch .* sequence (\d+) ", narrowed, re.MULTILINE)) == {str(head)}
-    assert re.search(r"^entry 0 object ", narrowed, re.MULTILINE)
+    assert re.search(r"^entry 0 ", narrowed, re.MULTILINE)
 
 
 def test_help_shows_an_example_that_runs_as_printed(folder):
