@@ -309,6 +309,7 @@ mover_start(struct mover *mover, const struct disk_entry *entries, uint32_t entr
 	mover->next = 0;
 	if (!mover->everything)
 		mover->credit_units = credit_with(mover);
+	mover->abandoned = false;
 }
 
 int
@@ -316,6 +317,7 @@ mover_step(struct mover *mover)
 {
 	int work = 0;
 
+	tarn_assert(!mover->abandoned);
 	for (uint32_t i = 0; i < MOVER_WINDOW && mover->busy_count != 0; i++)
 		if (mover->moves[i].state == MOVE_RETRY && tarn_now_ns() >= mover->moves[i].due_ns)
 			read_entry(&mover->moves[i]);
@@ -359,6 +361,7 @@ mover_waiting(const struct mover *mover)
 bool
 mover_abandon(struct mover *mover)
 {
+	mover->abandoned = true;
 	for (uint32_t i = 0; i < MOVER_WINDOW; i++)
 		if (mover->moves[i].state == MOVE_READY || mover->moves[i].state == MOVE_RETRY)
 			move_free(mover, &mover->moves[i]);

@@ -30,6 +30,7 @@ struct mover {
 	uint32_t entry_count, next;
 	uint32_t busy_count;	/* moves not free */
 	int64_t credit_units;	/* of clean entries that may yet be appended again */
+	bool abandoned;		/* what was read has been forgotten: it is not done with */
 	bool everything;	/* a gap: all that lives from `from_position` on, tombstones too */
 	uint64_t from_position; /* units */
 	struct move moves[MOVER_WINDOW];
@@ -42,7 +43,10 @@ int mover_step(struct mover *mover);
 bool mover_reading(const struct mover *mover);
 /** Whether something may yet come of reads: on their way, or to be tried again. */
 bool mover_waiting(const struct mover *mover);
-/** Forget what was read and has yet to be appended. \return false: reads are under way. */
+/**
+ * Forget what was read and has yet to be appended. No step after that: it is called again until it
+ * returns true. \return false: reads are under way.
+ */
 bool mover_abandon(struct mover *mover);
 /** No read is on its way: give back what was read. */
 void mover_fini(struct mover *mover);

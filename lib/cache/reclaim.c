@@ -436,8 +436,11 @@ hint_step(struct reclaim *reclaim)
 static int
 move_step(struct reclaim *reclaim)
 {
-	int work = mover_step(&reclaim->mover);
+	int work;
 
+	if (reclaim->mover.abandoned)
+		return mover_abandon(&reclaim->mover) ? give_up(reclaim) : 0;
+	work = mover_step(&reclaim->mover);
 	if (!mover_done(&reclaim->mover))
 		return work != 0 ? work : stuck(reclaim);
 	if (reclaim->state == RECLAIM_MOVE) {
