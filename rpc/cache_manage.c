@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cache_purge, cache_flush, cache_checkpoint, cache_list_keys: a cache as a whole. */
+/* cache_purge, _flush, _checkpoint, _expire, _list_keys: a cache as a whole. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -106,6 +106,46 @@ TARN_RPC_METHOD("cache_flush", rpc_cache_action, rpc_cache_name_fields,
 TARN_RPC_METHOD("cache_checkpoint", rpc_cache_action, rpc_cache_name_fields,
 		"Write the index to the device now, for a faster start after a crash",
 		.result = "true", .example = "{\"name\": \"cache0\"}", .arg = &checkpoint_action)
+
+/* --- cache_expire --- */
+
+static void
+expire_done(void *arg, int status, uint64_t dropped_count)
+{
+	struct manage_call *call = arg;
+	struct cJSON *result;
+
+	if (status != 0) {
+		manage_done(call, status);
+		return;
+	}
+	result = cJSON_CreateObject();
+	tarn_json_add_u64(result, "dropped", dropped_count);
+	tarn_rpc_reply(call->req, result);
+	manage_end(call);
+}
+
+static void
+rpc_cache_expire(struct tarn_rpc_request *req, const struct cJSON *json)
+{
+	struct rpc_name_params params;
+	struct manage_call *call;
+	struct tarn_cache *cache;
+
+	if (tarn_rpc_decode(req, json, &rpc_cache_name_fields, &params) != 0)
+		return;
+	cache = rpc_cache_need(req, params.name);
+	call = cache != NULL ? manage_begin(req, params.name, "expire") : NULL;
+	if (call != NULL)
+		tarn_cache_expire(cache, expire_done, call);
+	tarn_rpc_params_free(&rpc_cache_name_fields, &params);
+}
+TARN_RPC_METHOD("cache_expire", rpc_cache_expire, rpc_cache_name_fields,
+		"Drop every object whose time is over, now",
+		.details =
+		    "They are misses anyway, and go when the log comes to them. Their place in "
+		    "the index is free at once, their space comes back as the log goes on.",
+		.result = "{dropped: how many}", .example = "{\"name\": \"cache0\"}")
 
 /* --- cache_purge --- */
 

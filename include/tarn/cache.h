@@ -112,6 +112,14 @@ void tarn_cache_checkpoint(struct tarn_cache *cache, tarn_cache_cb cb, void *arg
 void tarn_cache_purge(struct tarn_cache *cache, const void *prefix, uint32_t prefix_bytes,
 		      tarn_cache_cb cb, void *arg);
 
+typedef void (*tarn_cache_expire_cb)(void *arg, int status, uint64_t dropped_count);
+/**
+ * Drop what has expired now, which otherwise goes when reclaim comes to it: memory of the index is
+ * free at once, space on the device as the log goes on. Reads a little of each segment, bounded
+ * pieces at a time. Control reactor. -ESHUTDOWN; -ENOMEM, then perhaps inside the call.
+ */
+void tarn_cache_expire(struct tarn_cache *cache, tarn_cache_expire_cb cb, void *arg);
+
 /* --- Objects. Any thread. --- */
 
 enum tarn_cache_op_kind {

@@ -210,6 +210,9 @@ move_append(struct mover *mover, struct move *move)
 
 	if (slot != NULL && move->bad)
 		account_bad(shard, slot);
+	/* Not live any more: perhaps it has expired, and nothing else says so. */
+	if (slot == NULL && mover->everything && !mover_control(mover, move->entry))
+		return -EAGAIN;
 	if (!wanted_now(mover, move, slot)) {
 		status = mover->everything && move->bad && slot != NULL
 			     ? forget_bad(mover, move, slot)

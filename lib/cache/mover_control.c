@@ -6,10 +6,14 @@
  *	forget:  appended again where the index has nothing: there may be an older version below
  *	clean:   appended again for blocks that are clean, and lie before the gap
  *	ban:     appended again with the position that it had
+ *	expired: an object that was dropped without a word (expire.c) is forgotten, as there may be
+ *		 an older version below that is not
  */
 #include "lib/cache/mover.h"
 
 #include <string.h>
+
+#include "lib/cache/internal.h"
 
 typedef bool (*run_fn)(const struct mover *mover, uint32_t volume, uint64_t block);
 
@@ -77,6 +81,18 @@ append_ban(struct mover *mover, const struct disk_entry *entry)
 	return true;
 }
 
+static bool
+append_expired(const struct mover *mover, const struct disk_entry *entry)
+{
+	struct disk_entry forget = { .kind = DISK_FORGET_OBJECT, .identity = entry->identity };
+	struct log_slot place;
+
+	if (entry->expiry_s == 0 || entry->expiry_s > cache_now_s(mover->shard->cache) ||
+	    index_find(&mover->shard->index, index_object_id(entry->identity)) != NULL)
+		return true;
+	return log_append(mover->shard, LOG_RESERVE, &forget, 0, &place) == 0;
+}
+
 bool
 mover_control(struct mover *mover, const struct disk_entry *entry)
 {
@@ -94,6 +110,8 @@ mover_control(struct mover *mover, const struct disk_entry *entry)
 		       log_append(mover->shard, LOG_RESERVE, entry, 0, &place) == 0;
 	case DISK_BAN:
 		return append_ban(mover, entry);
+	case DISK_OBJECT_ENTRY:
+		return append_expired(mover, entry);
 	default:
 		return true;
 	}

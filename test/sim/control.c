@@ -33,7 +33,7 @@ struct call {
 static struct flush flushes[FLUSH_COUNT];
 static struct ban ban;
 static uint32_t busy_count;
-static bool checkpoint_busy;
+static bool checkpoint_busy, expire_busy;
 
 uint32_t
 control_busy_count(void)
@@ -113,6 +113,30 @@ checkpoint(void)
 	sim_say("checkpoint");
 	sim_arm(CRASH_CHECKPOINT);
 	tarn_cache_checkpoint(sim_cache, checkpoint_over, NULL);
+}
+
+/* --- Expiry --- */
+
+static void
+expire_over(void *arg, int status, uint64_t dropped_count)
+{
+	(void)arg;
+	expire_busy = false;
+	busy_count--;
+	sim_say("  expiry ended with %d, %llu dropped", status, (unsigned long long)dropped_count);
+	if (status != 0 && status != -ESHUTDOWN)
+		sim_fail("expiry ended with %d", status);
+}
+
+void
+control_expire(void)
+{
+	if (expire_busy)
+		return;
+	expire_busy = true;
+	busy_count++;
+	sim_say("drop what has expired");
+	tarn_cache_expire(sim_cache, expire_over, NULL);
 }
 
 /* --- Purge and ban --- */

@@ -459,6 +459,8 @@ act(enum action action)
 	case ACTION_CLOCK:
 		drain();
 		sim_clock_jump(rng_range(&sim->rng, 1, rng_chance(&sim->rng, 200) ? 100000 : 60));
+		if (rng_chance(&sim->rng, 500))
+			control_expire();
 		break;
 	case ACTION_CORRUPT:
 		corrupt();

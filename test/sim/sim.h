@@ -135,6 +135,8 @@ void volume_all(void);
 
 /** Flush, checkpoint, purge, ban. */
 void control_act(enum action action);
+/** Drop what has expired, side by side with what comes next. */
+void control_expire(void);
 uint32_t control_busy_count(void);
 void control_check_age(void);
 /** Delete the cache without force, where something is dirty. */

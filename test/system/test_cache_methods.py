@@ -517,6 +517,17 @@ def test_the_daemon_ends_cleanly_under_load(start):
     assert cache.value(b"kept") == b"v" and cache.value(b"k1") == b"v" * 1000
 
 
+def test_expire_drops_what_has_expired_and_says_how_much(daemon, cache):
+    cache.store(key="kept", value="v")
+    for i in range(5):
+        cache.store(key=f"k{i}", value="v", expire_at_s=int(time.time()) - 5)
+    before = daemon.rpc.cache_get_stats(name="c0")["index"]["objects"]
+    assert daemon.rpc.cache_expire(name="c0") == {"dropped": 5}
+    assert daemon.rpc.cache_get_stats(name="c0")["index"]["objects"] == before - 5
+    assert daemon.rpc.cache_expire(name="c0") == {"dropped": 0}
+    assert cache.value(b"kept") == b"v"
+
+
 def test_the_daemon_ends_cleanly_while_a_cache_is_made(start):
     for _ in range(5):
         daemon = start()
