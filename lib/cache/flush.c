@@ -144,7 +144,7 @@ publish_gap(struct shard *shard)
 		TAILQ_REMOVE(&shard->flush.waiters, &shard->gap_waiter, link);
 		shard->gap_waiting = shard->gap_stale = false;
 	}
-	if (!shard->gap_waiting && log_telling_batch(shard, shard->gap_end) == 0) {
+	if (!shard->gap_waiting && log_telling_batch(shard) == 0) {
 		shard->gap_waiting = true;
 		shard->gap_waiter.position = 0; /* until it is committed */
 		log_wait(shard, &shard->gap_waiter, true, gap_published);

@@ -188,13 +188,13 @@ log_bare_batch(struct shard *shard)
 }
 
 int
-log_telling_batch(struct shard *shard, uint64_t position)
+log_telling_batch(struct shard *shard)
 {
 	if (shard->failed)
 		return -EIO;
 	if (shard->repairing || shard->item_failed)
 		return -EAGAIN;
-	if (shard->segment_is_open && shard->head_durable < position) {
+	if (shard->segment_is_open && shard->head_gap_end != shard->gap_end) {
 		if (shard->open_batch != NULL)
 			close_open_batch(shard);
 		segment_seal(shard);

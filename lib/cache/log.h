@@ -155,10 +155,10 @@ int log_append(struct shard *shard, enum log_class class, const struct disk_entr
  */
 int log_bare_batch(struct shard *shard);
 /**
- * The same, in a segment whose own header says that the log is durable up to `position` (blocks):
- * recovery reads those first, and whatever may be missing between them.
+ * The same, in a segment whose own header tells of the gap that was closed last: recovery reads
+ * those first, whatever may be missing between them.
  */
-int log_telling_batch(struct shard *shard, uint64_t position);
+int log_telling_batch(struct shard *shard);
 /**
  * The entry appended last takes the place of a dirty version: where the log fails before it is
  * written, that version is there again. Called before the index is changed.

@@ -94,10 +94,10 @@ header_fill(struct shard *shard, struct log_header *header, const struct segment
 	if (!shard->repairing)
 		shard->told_tail = shard->tail;
 	disk->tail = shard->told_tail;
-	disk->durable = shard->head_durable = shard->durable;
+	disk->durable = shard->durable;
 	disk->time_s = cache_now_s(shard->cache);
 	disk->gap_start = shard->gap_start;
-	disk->gap_end = shard->gap_end;
+	disk->gap_end = shard->head_gap_end = shard->gap_end;
 	memcpy(disk->uuid, shard->cache->super->uuid, sizeof(disk->uuid));
 	format_segment_seal(disk, format_offset_seed(shard->cache->seed, offset));
 }

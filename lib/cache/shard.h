@@ -87,11 +87,10 @@ struct shard {
 	/* Positions in blocks. */
 	uint64_t committed, durable;
 	uint64_t committed_tail;
-	uint64_t head_durable; /* what the header of the head says of the durable position */
 	uint64_t doubt_start, doubt_end; /* what a failed flush left unsure */
-	uint64_t gap_start,
-	    gap_end;	      /* likewise, but closed: what headers tell of; equal: nothing */
-	bool gap_open;	      /* not written again yet: no flush is believed */
+	uint64_t gap_start, gap_end;	 /* the last one that was closed; equal: none */
+	uint64_t head_gap_end;		 /* of that which the head's header tells of */
+	bool gap_open;			 /* not written again yet: no flush is believed */
 	bool gap_unpublished; /* no durable header says yet that the log goes on behind it */
 	bool gap_waiting;     /* gap_waiter is in a list */
 	bool gap_stale;	      /* it waits for a header from before the gap was closed */
