@@ -64,7 +64,10 @@ typedef void (*tarn_cache_create_cb)(void *arg, int status, struct tarn_cache *c
  */
 void tarn_cache_create(const struct tarn_cache_opts *opts, tarn_cache_create_cb cb, void *arg);
 
-/** status is 0 or -errno. On the control reactor. */
+/**
+ * status is 0 or -errno. On the control reactor, later; where there is no memory for the request,
+ * inside the call: -ENOMEM, or why it was refused.
+ */
 typedef void (*tarn_cache_cb)(void *arg, int status);
 
 /**

@@ -25,13 +25,18 @@
 
 struct tarn_cache_volume {
 	uint8_t uuid[16];
-	uint32_t id;	     /* 1 to 16383; never used twice in the life of the format */
+	/*
+	 * 1 to 16383, never used twice in the life of the format: blocks of a volume that was
+	 * forgotten may lie in the log, so that its number must not mean another one.
+	 */
+	uint32_t id;
 	uint64_t generation; /* the volume's: how often its core went its own way */
 };
 
 /**
  * Find a volume's identity by volume->uuid or make one, and set its generation. Durable, in the
- * superblock, when cb runs; volume->id is filled in before. -ENOSPC: no place; -EIO.
+ * superblock, when cb runs; volume->id is filled in before. -ENOSPC: there are 60 already; -EUSERS:
+ * all 16,383 numbers have been used, the cache has to be formatted anew; -EIO.
  */
 void tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume,
 			   tarn_cache_cb cb, void *arg);
@@ -128,8 +133,18 @@ void tarn_cache_block_ban(struct tarn_cache *cache, const struct tarn_cache_bloc
 /* --- Reclaim and cleaning --- */
 
 /*
- * Dirty blocks of the segments that reclaim comes to next. On the shard's reactor: note them, and
- * return; what is still dirty when reclaim arrives is moved to the head of the log.
+ * A notice, not a handshake: these blocks are dirty, and lie in the segment that reclaim works on
+ * now, the oldest of the shard. Each such segment is told of once, in calls of up to 256 blocks, in
+ * order of their place in the log, all volumes' mixed. On the shard's reactor: take note and
+ * return; no request is made from within.
+ *
+ * Reclaim then waits up to 50 ms, or not at all where free segments are short. A block that is
+ * cleaned (TARN_CACHE_BLOCK_CLEAN, acknowledged), forgotten or overwritten by then costs nothing
+ * more; one that is dirty still is written again at the head of the log, stays dirty, and is told
+ * of again when the log has wrapped. So a volume that takes no notice, or longer, loses no data and
+ * no space for ever, but has each of its dirty blocks written once per round of the log. That is
+ * too late to begin cleaning on a slow core: clean by age and share well before, and take the
+ * notice as a hint what to do first.
  */
 struct tarn_cache_dirty_block {
 	uint32_t volume_id;
@@ -154,5 +169,8 @@ void tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dir
 			   tarn_cache_cb cb, void *arg);
 /** Dirty blocks of all shards, a moment ago. Any thread. */
 uint64_t tarn_cache_dirty_count(const struct tarn_cache *cache);
-/** How many may be dirty: 70 % of what the shards hold. Any thread. */
+/**
+ * How many may be dirty: 70 % of what the shards hold, each shard's for itself. A store beyond is
+ * -ENOSPC; the volume writes through then, or waits for its cleaner. Any thread.
+ */
 uint64_t tarn_cache_dirty_limit(const struct tarn_cache *cache);

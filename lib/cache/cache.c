@@ -40,13 +40,17 @@ whole_done(struct fan *fan, int status)
 	tell(whole);
 }
 
+/* \return NULL: no memory, and cb has been told. */
 static struct whole *
 whole_new(struct tarn_cache *cache, tarn_cache_cb cb, void *arg)
 {
 	struct whole *whole = calloc(1, sizeof(*whole));
 
 	tarn_assert(tarn_on_control_reactor() && cache->magic == CACHE_MAGIC);
-	tarn_assert(whole != NULL);
+	if (whole == NULL) {
+		cb(arg, -ENOMEM);
+		return NULL;
+	}
 	whole->cb = cb;
 	whole->arg = arg;
 	whole->fan.cache = cache;
@@ -87,7 +91,10 @@ flush_shard(struct fan_slot *slot)
 void
 tarn_cache_flush(struct tarn_cache *cache, tarn_cache_cb cb, void *arg)
 {
-	whole_start(whole_new(cache, cb, arg), 0, flush_shard);
+	struct whole *whole = whole_new(cache, cb, arg);
+
+	if (whole != NULL)
+		whole_start(whole, 0, flush_shard);
 }
 
 /* --- Checkpoint --- */
@@ -126,7 +133,10 @@ tarn_cache_checkpoint(struct tarn_cache *cache, tarn_cache_cb cb, void *arg)
 {
 	struct ask *ask = calloc(1, sizeof(*ask));
 
-	tarn_assert(ask != NULL);
+	if (ask == NULL) {
+		cb(arg, -ENOMEM);
+		return;
+	}
 	*ask = (struct ask){ .cache = cache, .cb = cb, .arg = arg };
 	tarn_msg_send(tarn_reactor_get(0), &ask->msg, begin_checkpoint, ask);
 }
@@ -209,6 +219,8 @@ tarn_cache_purge(struct tarn_cache *cache, const void *prefix, uint32_t prefix_b
 {
 	struct whole *whole = whole_new(cache, cb, arg);
 
+	if (whole == NULL)
+		return;
 	whole->rule.kind = DISK_BAN_PREFIX;
 	whole->rule.prefix_bytes = prefix_bytes;
 	if (prefix_bytes <= sizeof(whole->prefix) && prefix_bytes != 0)
@@ -222,6 +234,8 @@ tarn_cache_block_ban(struct tarn_cache *cache, const struct tarn_cache_block_ran
 {
 	struct whole *whole = whole_new(cache, cb, arg);
 
+	if (whole == NULL)
+		return;
 	whole->rule.kind = DISK_BAN_BLOCKS;
 	whole->rule.volume = range->volume_id;
 	whole->rule.from = range->first_block;
@@ -247,6 +261,8 @@ tarn_cache_set_clean_cb(struct tarn_cache *cache, tarn_cache_clean_cb fn, void *
 {
 	struct whole *whole = whole_new(cache, cb, arg);
 
+	if (whole == NULL)
+		return;
 	whole->clean_fn = fn;
 	whole->clean_arg = fn_arg;
 	whole_start(whole, 0, set_clean_cb_shard);

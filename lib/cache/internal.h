@@ -35,6 +35,8 @@ struct flush_cycle {
 };
 
 struct checkpoint; /* checkpoint.c */
+struct closing;	   /* life.c */
+struct stop;	   /* stop.c */
 struct super_io;   /* super.c */
 
 struct tarn_cache {
@@ -74,6 +76,9 @@ struct tarn_cache {
 	uint64_t checkpoint_count;     /* since statistics were reset */
 	struct tarn_poller *checkpoint_poller;
 	bool claimed, listed;
+	/* What the end needs, had since the beginning: it does not fail for want of memory. */
+	struct closing *closing;
+	struct stop *stop;
 	uint32_t busy_count; /* calls on all shards, walks: a stop waits for their end */
 	struct tarn_cache_info info;
 	TAILQ_ENTRY(tarn_cache) link;

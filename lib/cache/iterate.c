@@ -94,7 +94,11 @@ tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_wa
 {
 	struct dirty_walk *walk = calloc(1, sizeof(*walk));
 
-	tarn_assert(walk != NULL && tarn_on_control_reactor());
+	tarn_assert(tarn_on_control_reactor());
+	if (walk == NULL) {
+		cb(arg, -ENOMEM);
+		return;
+	}
 	*walk = (struct dirty_walk){
 		.cache = cache,
 		.what = *what,
@@ -238,7 +242,11 @@ tarn_cache_list_keys(struct tarn_cache *cache, uint64_t cursor, uint32_t max_cou
 	struct key_walk *walk = calloc(1, sizeof(*walk));
 	bool ended;
 
-	tarn_assert(walk != NULL && tarn_on_control_reactor() && max_count != 0);
+	tarn_assert(tarn_on_control_reactor() && max_count != 0);
+	if (walk == NULL) {
+		cb(arg, -ENOMEM, NULL, 0, 0);
+		return;
+	}
 	cache->busy_count++;
 	walk->cache = cache;
 	walk->cb = cb;

@@ -16,16 +16,40 @@
 
 static TAILQ_HEAD(, tarn_cache) caches = TAILQ_HEAD_INITIALIZER(caches);
 
+struct closing {
+	struct fan fan;
+	struct tarn_msg msg;
+	struct tarn_cache *cache;
+	void (*done)(struct tarn_cache *cache, void *arg);
+	void *arg;
+};
+
 struct tarn_cache *
 life_new(void)
 {
 	struct tarn_cache *cache = calloc(1, sizeof(*cache));
 
-	if (cache != NULL) {
-		cache->magic = CACHE_MAGIC;
-		flush_cache_init(cache);
-	}
-	return cache;
+	if (cache == NULL)
+		return NULL;
+	cache->magic = CACHE_MAGIC;
+	flush_cache_init(cache);
+	cache->closing = calloc(1, sizeof(*cache->closing));
+	cache->stop = stop_new();
+	if (cache->closing != NULL && cache->stop != NULL)
+		return cache;
+	life_free(cache);
+	return NULL;
+}
+
+void
+life_free(struct tarn_cache *cache)
+{
+	if (cache == NULL)
+		return;
+	cache->magic = 0;
+	free(cache->closing);
+	free(cache->stop);
+	free(cache);
 }
 
 /* --- Opening --- */
@@ -203,14 +227,6 @@ life_running(struct tarn_cache *cache)
 
 /* --- Ending --- */
 
-struct closing {
-	struct fan fan;
-	struct tarn_msg msg;
-	struct tarn_cache *cache;
-	void (*done)(struct tarn_cache *cache, void *arg);
-	void *arg;
-};
-
 static void
 free_all(struct closing *closing)
 {
@@ -230,9 +246,7 @@ free_all(struct closing *closing)
 	if (cache->listed)
 		TAILQ_REMOVE(&caches, cache, link);
 	closing->done(cache, closing->arg);
-	cache->magic = 0;
-	free(cache);
-	free(closing);
+	life_free(cache);
 }
 
 static void
@@ -266,9 +280,8 @@ close_now(void *arg)
 void
 life_close(struct tarn_cache *cache, void (*done)(struct tarn_cache *cache, void *arg), void *arg)
 {
-	struct closing *closing = calloc(1, sizeof(*closing));
+	struct closing *closing = cache->closing;
 
-	tarn_assert(closing != NULL);
 	closing->cache = cache;
 	closing->done = done;
 	closing->arg = arg;

@@ -4,7 +4,12 @@
 
 /* What start.c and stop.c share: making and ending the parts of a cache. Control reactor. */
 
+/** \return NULL: no memory. */
 struct tarn_cache *life_new(void);
+/** Of a cache that life_open() has not seen. */
+void life_free(struct tarn_cache *cache);
+/** stop.c: memory for a stop. */
+struct stop *stop_new(void);
 /** Name, bdev, claim, channel, identity of boot and device, time. */
 int life_open(struct tarn_cache *cache, const struct tarn_cache_opts *opts,
 	      const struct tarn_cache_env *env, struct tarn_reason *reason);

@@ -549,7 +549,7 @@ tarn_cache_create(const struct tarn_cache_opts *opts, tarn_cache_create_cb cb, v
 	}
 	if (lacking) {
 		if (start != NULL) {
-			free(start->cache);
+			life_free(start->cache);
 			start_free(start);
 		}
 		cb(arg, -ENOMEM, NULL, &no_memory);

@@ -172,7 +172,11 @@ tarn_cache_get_stats(struct tarn_cache *cache, bool reset, struct tarn_cache_sta
 {
 	struct gather *gather = calloc(1, sizeof(*gather));
 
-	tarn_assert(gather != NULL && tarn_on_control_reactor());
+	tarn_assert(tarn_on_control_reactor());
+	if (gather == NULL) {
+		cb(arg, -ENOMEM);
+		return;
+	}
 	*gather =
 	    (struct gather){ .cache = cache, .reset = reset, .stats = stats, .cb = cb, .arg = arg };
 	if (stats != NULL)

@@ -161,6 +161,12 @@ quiesce(void *arg)
 	fan_out(&stop->fan);
 }
 
+struct stop *
+stop_new(void)
+{
+	return calloc(1, sizeof(struct stop));
+}
+
 struct refusal {
 	struct tarn_msg msg;
 	tarn_cache_cb cb;
@@ -182,7 +188,10 @@ refuse(tarn_cache_cb cb, void *arg, int status)
 {
 	struct refusal *refusal = calloc(1, sizeof(*refusal));
 
-	tarn_assert(refusal != NULL);
+	if (refusal == NULL) {
+		cb(arg, status);
+		return;
+	}
 	*refusal = (struct refusal){ .cb = cb, .arg = arg, .status = status };
 	tarn_msg_send(tarn_reactor_get(0), &refusal->msg, refused, refusal);
 }
@@ -197,8 +206,8 @@ stop(struct tarn_cache *cache, bool erase, bool force, tarn_cache_cb cb, void *a
 		refuse(cb, arg, -ESHUTDOWN);
 		return;
 	}
-	stop = calloc(1, sizeof(*stop));
-	tarn_assert(stop != NULL);
+	stop = cache->stop;
+	cache->stop = NULL;
 	stop->cache = cache;
 	stop->cb = cb;
 	stop->arg = arg;

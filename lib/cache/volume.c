@@ -29,12 +29,14 @@ find(struct disk_super *super, const uint8_t uuid[16])
 	return NULL;
 }
 
-/* A place with a number that was never used. NULL: there is none. */
+/* A place with a number that was never used. NULL: there is none, and *ret_status says of what. */
 static struct disk_volume *
-make(struct disk_super *super, const uint8_t uuid[16])
+make(struct disk_super *super, const uint8_t uuid[16], int *ret_status)
 {
+	*ret_status = -EUSERS;
 	if (super->next_volume_id >= 1u << INDEX_VOLUME_BITS)
 		return NULL;
+	*ret_status = -ENOSPC;
 	for (uint32_t i = 0; i < DISK_VOLUME_COUNT; i++) {
 		struct disk_volume *volume = &super->volume[i];
 
@@ -60,11 +62,14 @@ change_super(struct super_write *write, struct disk_super *super)
 			memset(volume, 0, sizeof(*volume));
 		return;
 	}
-	if (volume == NULL)
-		volume = make(super, change->uuid);
 	if (volume == NULL) {
-		change->status = -ENOSPC;
-		return;
+		int status;
+
+		volume = make(super, change->uuid, &status);
+		if (volume == NULL) {
+			change->status = status;
+			return;
+		}
 	}
 	volume->generation = change->volume->generation;
 	change->id = volume->id;
@@ -91,12 +96,17 @@ begin(void *arg)
 	super_write(change->write.cache, &change->write);
 }
 
+/* \return NULL: no memory, and cb has been told. */
 static struct change *
 change_new(struct tarn_cache *cache, const uint8_t uuid[16], tarn_cache_cb cb, void *arg)
 {
 	struct change *change = calloc(1, sizeof(*change));
 
-	tarn_assert(change != NULL && tarn_on_control_reactor());
+	tarn_assert(tarn_on_control_reactor());
+	if (change == NULL) {
+		cb(arg, -ENOMEM);
+		return NULL;
+	}
 	memcpy(change->uuid, uuid, 16);
 	change->write.cache = cache;
 	change->write.change = change_super;
@@ -112,6 +122,8 @@ tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume
 {
 	struct change *change = change_new(cache, volume->uuid, cb, arg);
 
+	if (change == NULL)
+		return;
 	change->volume = volume;
 	tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
 }
@@ -122,6 +134,8 @@ tarn_cache_volume_forget(struct tarn_cache *cache, const uint8_t uuid[16], tarn_
 {
 	struct change *change = change_new(cache, uuid, cb, arg);
 
+	if (change == NULL)
+		return;
 	change->forget = true;
 	tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
 }

@@ -257,6 +257,19 @@ test_a_deleted_cache_leaves_a_device_that_is_blank(void)
 	CU_ASSERT(stage.cache->info.formatted);
 }
 
+static void
+test_numbers_of_volumes_run_out_and_are_not_used_again(void)
+{
+	static const uint8_t first[16] = { 1 }, second[16] = { 2 };
+
+	stage_start();
+	CU_ASSERT(stage_volume_set(first, 1) == 0);
+	stage.cache->super->next_volume_id = 16384;
+	CU_ASSERT(stage_volume_set(second, 1) == -EUSERS);
+	CU_ASSERT(stage_volume_set(first, 2) == 0);
+	CU_ASSERT(stage_volume_forget(first) == 0 && stage_volume_set(first, 3) == -EUSERS);
+}
+
 UT_SUITE(cache_blocks, stage_setup, stage_teardown,
 	 UT_CASE(test_a_lookup_tells_and_reads_the_blocks_that_are_there),
 	 UT_CASE(test_dirty_blocks_on_their_way_keep_a_cache_from_being_erased),
@@ -270,4 +283,5 @@ UT_SUITE(cache_blocks, stage_setup, stage_teardown,
 	 UT_CASE(test_a_ban_takes_its_blocks_off_the_dirty_count),
 	 UT_CASE(test_dirty_blocks_are_found_after_a_crash),
 	 UT_CASE(test_dirty_blocks_have_a_share_and_beyond_it_stores_are_refused),
-	 UT_CASE(test_a_cache_with_dirty_blocks_is_not_deleted_without_force));
+	 UT_CASE(test_a_cache_with_dirty_blocks_is_not_deleted_without_force),
+	 UT_CASE(test_numbers_of_volumes_run_out_and_are_not_used_again));
