@@ -21,6 +21,7 @@
 #include "lib/cache/life.h"
 #include "lib/cache/recover.h"
 #include "lib/cache/super.h"
+#include "tarn/log.h"
 
 struct start {
 	struct tarn_cache *cache;
@@ -39,7 +40,7 @@ struct start {
 	struct fan fan;
 	struct checkpoint_found found;
 	uint64_t start_ns;
-	bool format, supers_left;
+	bool format;
 };
 
 static void load(struct start *start);
@@ -166,6 +167,21 @@ gather(struct tarn_cache *cache)
 }
 
 static void
+tell(const struct tarn_cache *cache)
+{
+	const struct tarn_cache_info *info = &cache->info;
+
+	if (info->checkpoint_damaged)
+		tarn_warning("cache '%s': its checkpoint is damaged, and the log was read instead",
+			     cache->name);
+	if (info->damaged_segments != 0)
+		tarn_warning("cache '%s': flushed log is damaged in %" PRIu64
+			     " places; clean entries before that are dropped, %" PRIu64
+			     " dirty blocks cannot be trusted and are read as errors",
+			     cache->name, info->damaged_segments, info->suspect_entries);
+}
+
+static void
 recovered(struct fan *fan, int status)
 {
 	struct start *start = tarn_container_of(fan, struct start, fan);
@@ -175,6 +191,7 @@ recovered(struct fan *fan, int status)
 		return;
 	}
 	gather(start->cache);
+	tell(start->cache);
 	flush(start);
 }
 
@@ -329,14 +346,10 @@ format_written(struct super_write *write, int status)
 {
 	struct start *start = tarn_container_of(write, struct start, write);
 
-	if (status != 0) {
+	if (status != 0)
 		start_fail(start, status);
-	} else if (start->supers_left) {
-		start->supers_left = false;
-		super_write(start->cache, write);
-	} else {
+	else
 		start_shards(start);
-	}
 }
 
 static void
@@ -383,7 +396,7 @@ format(struct start *start)
 	super->format_time_s = super->time_s = cache_now_s(cache);
 	super->next_volume_id = 1;
 	cache->info.formatted = true;
-	start->format = start->supers_left = true;
+	start->format = true;
 	start->write.change = format_change;
 	start->write.done = format_written;
 	super_write(cache, &start->write);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Superblocks: the older copy is written, and flushed, so that the other is always whole; after a
- * failure it is the same one again.
+ * Superblocks: one copy is written, and flushed, then the other, so that one is always whole, and
+ * each of them tells everything; after a failure it is the one that failed again.
  *
- *	IDLE --super_write--> write --> flush --> done --queue--> write, or IDLE
+ *	IDLE --super_write--> write --> flush --> write --> flush --> done --queue--> write, or IDLE
  */
 #include "lib/cache/super.h"
 
@@ -11,14 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tarn/log.h"
+
 struct super_io {
 	struct tarn_io io;
 	struct flush_request flush;
+	bool second;		 /* the other copy is whole already */
 	struct disk_super *next; /* what is being written */
 	TAILQ_HEAD(, super_write) queue;
 };
 
 static void begin(struct tarn_cache *cache);
+static void write_copy(struct tarn_cache *cache, uint32_t slot);
 
 int
 super_init(struct tarn_cache *cache)
@@ -56,7 +60,7 @@ finish(struct tarn_cache *cache, int status)
 
 	if (status == 0) {
 		memcpy(cache->super, super_io->next, DISK_BLOCK);
-		cache->super_slot ^= 1;
+		cache->super_slot ^= 1; /* the copy that was written first, and is whole */
 	}
 	TAILQ_REMOVE(&super_io->queue, write, link);
 	if (!TAILQ_EMPTY(&super_io->queue))
@@ -64,10 +68,30 @@ finish(struct tarn_cache *cache, int status)
 	write->done(write, status);
 }
 
+/* One copy is enough for the change to be made; where the other fails it is written next. */
+static void
+second_ended(struct tarn_cache *cache, int status)
+{
+	if (status != 0)
+		tarn_warning("cache '%s': one of its two superblocks could not be written: %s",
+			     cache->name, strerror(-status));
+	finish(cache, 0);
+}
+
 static void
 flushed(void *arg, int status)
 {
-	finish(arg, status);
+	struct tarn_cache *cache = arg;
+	struct super_io *super_io = cache->super_io;
+
+	if (super_io->second) {
+		second_ended(cache, status);
+	} else if (status != 0) {
+		finish(cache, status);
+	} else {
+		super_io->second = true;
+		write_copy(cache, cache->super_slot);
+	}
 }
 
 static void
@@ -75,10 +99,20 @@ written(void *arg, int status)
 {
 	struct tarn_cache *cache = arg;
 
-	if (status != 0)
-		finish(cache, status);
-	else
+	if (status == 0)
 		flush_device(cache, &cache->super_io->flush, flushed, cache);
+	else if (cache->super_io->second)
+		second_ended(cache, status);
+	else
+		finish(cache, status);
+}
+
+static void
+write_copy(struct tarn_cache *cache, uint32_t slot)
+{
+	cache->super_io->flush.mark = flush_mark(cache);
+	tarn_bdev_write(cache->channel, &cache->super_io->io, cache->super_io->next, DISK_BLOCK,
+			(uint64_t)slot * DISK_BLOCK, 0, written, cache);
 }
 
 static void
@@ -93,9 +127,8 @@ begin(struct tarn_cache *cache)
 	/* Another one also after a failure, of which it is not known what it left. */
 	next->sequence = ++cache->super_sequence;
 	format_super_seal(next);
-	super_io->flush.mark = flush_mark(cache);
-	tarn_bdev_write(cache->channel, &super_io->io, next, DISK_BLOCK,
-			(cache->super_slot ^ 1) * DISK_BLOCK, 0, written, cache);
+	super_io->second = false;
+	write_copy(cache, cache->super_slot ^ 1);
 }
 
 void

@@ -16,8 +16,8 @@ struct super_write {
 int super_init(struct tarn_cache *cache);
 void super_fini(struct tarn_cache *cache);
 /**
- * Apply the change, write it over the older copy, and flush. cache->super changes on success only.
- * Changes queue.
+ * Apply the change and write it over both copies, one after the other, each with a flush. Success
+ * is one copy at least; cache->super changes on success only. Changes queue.
  */
 void super_write(struct tarn_cache *cache, struct super_write *write);
 

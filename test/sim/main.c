@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "jobs.h"
+#include "tarn/log.h"
 #include "tarn/util.h"
 
 static void
@@ -108,6 +109,7 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	tarn_log_set_print_level(opts.verbose ? TARN_LOG_NOTICE : TARN_LOG_DISABLED);
 	status = jobs_run(&opts, &totals);
 	printf("%llu seeds from %llu: %llu lives, %llu crashes, %llu steps, %llu I/Os, %.1f s\n",
 	       (unsigned long long)totals.seed_count, (unsigned long long)opts.seed,

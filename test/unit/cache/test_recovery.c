@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tarn/log.h"
 #include "test/unit/cache/stage.h"
 
 static uint32_t
@@ -117,6 +118,15 @@ test_a_running_checkpoint_is_where_recovery_begins(void)
 	CU_ASSERT(stage_lookup("k29") == -ENOENT && stage_lookup("k299") == -ENOENT);
 }
 
+static bool told_of_checkpoint;
+
+static void
+log_line(enum tarn_log_level level, const char *line)
+{
+	told_of_checkpoint |=
+	    level == TARN_LOG_WARNING && strstr(line, "its checkpoint is damaged") != NULL;
+}
+
 static void
 test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told(void)
 {
@@ -132,7 +142,11 @@ test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told(void)
 	memset(block, 0x5a, sizeof(block));
 	for (int i = 0; i < 2; i++)
 		stage_raw(TARN_IO_WRITE, block, at[i], sizeof(block));
+	told_of_checkpoint = false;
+	tarn_log_set_sink(log_line);
 	stage_start();
+	tarn_log_set_sink(NULL);
+	CU_ASSERT(told_of_checkpoint);
 	CU_ASSERT(info().checkpoint_damaged && !info().clean_start && !info().checkpoint_used);
 	CU_ASSERT(count_found(0, 300, 1000, 1) == 300);
 }
@@ -292,7 +306,8 @@ power_loss(uint64_t seed)
 	CU_ASSERT(info().damaged_segments == 0);
 	CU_ASSERT(count_found(500, 50, 3000, 1) == 50 && count_found(150, 50, 3000, 1) == 50);
 	CU_ASSERT(stage_stop() == 0);
-	stage.opts.force = true; /* format anew for the next seed */
+	stage.opts.force = true; /* format anew for the next seed, under another identity */
+	stage.env.seed++;
 	stage_start();
 	CU_ASSERT(stage_stop() == 0);
 	stage.opts.force = false;
