@@ -175,8 +175,9 @@ life_clean_shard(struct shard *shard, const struct disk_checkpoint_shard *part)
 	shard->durable_tail = shard->committed_tail = shard->told_tail = part->tail;
 	shard->head = part->head;
 	shard->next_floor = tarn_max_u64(part->head, part->floor);
-	shard->committed = shard->durable =
-	    shard_position(shard, part->head, (uint32_t)part->head_end);
+	if (part->tail <= part->head) /* otherwise the log is empty: see replay_finish() */
+		shard->committed = shard->durable =
+		    shard_position(shard, part->head, (uint32_t)part->head_end);
 	shard->batch_number = part->batch_number;
 }
 

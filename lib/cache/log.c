@@ -114,7 +114,7 @@ static bool
 foreground_has_room(struct shard *shard)
 {
 	uint64_t free_count = segment_free_count(shard);
-	uint64_t durable = shard->durable / shard->segment_blocks;
+	uint64_t durable = tarn_max_u64(shard->durable / shard->segment_blocks, shard->freed);
 
 	if (shard->gap_open || free_count < SHARD_RESERVE)
 		return false;

@@ -213,10 +213,11 @@ replay_finish(struct recovery *recovery)
 	shard->durable_tail = shard->committed_tail = shard->told_tail = recovery->tail;
 	shard->head = recovery->last;
 	shard->next_floor = recovery->max_sequence;
-	shard->committed = shard_position(shard, recovery->last, recovery->last_end);
-	/* An empty log has nothing that was flushed, whatever was once written in its place. */
-	shard->durable = recovery->last_end == 0 ? tarn_min_u64(recovery->durable, shard->committed)
-						 : shard->committed;
+	/* 0 for an empty log: a later recovery must not take what was once there for flushed. */
+	shard->committed = recovery->last_end == 0
+			       ? 0
+			       : shard_position(shard, recovery->last, recovery->last_end);
+	shard->durable = shard->committed;
 	shard->batch_number = recovery->batch_number;
 	if (recovery->gap_end > shard_position(shard, recovery->tail, 0)) {
 		shard->gap_start = recovery->gap_start;
