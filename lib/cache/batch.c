@@ -102,6 +102,10 @@ finish(struct shard *shard, struct batch *batch)
 	disk->durable = shard->durable;
 	disk->number = ++shard->batch_number;
 	disk->first_number = shard->trailer->entry_count;
+	disk->previous = shard->trailer->previous;
+	disk->previous_end = shard->trailer->previous_end;
+	disk->gap_start = shard->gap_start;
+	disk->gap_end = shard->gap_end;
 	format_batch_seal(disk, segment->seed);
 	add_to_trailer(shard, batch, disk);
 }

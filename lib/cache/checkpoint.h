@@ -3,6 +3,7 @@
 #include "lib/cache/fan.h"
 #include "lib/cache/geometry.h"
 #include "lib/cache/internal.h"
+#include "lib/cache/sure_read.h"
 
 /* Checkpoints: writing them, and finding them at a start. Control reactor. */
 
@@ -26,7 +27,7 @@ struct checkpoint_found {
 	int best;			 /* area, or -1: none verifies */
 	tarn_io_cb done;
 	void *arg;
-	struct tarn_io io;
+	struct sure_read read;
 	uint32_t next;
 };
 /** done(arg, 0) or -ENOMEM; checkpoint_found_fini() in either case. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading a checkpoint back, and finding the newest. A window of chunks is read side by side; their
- * order does not matter.
+ * Reading a checkpoint back, and finding the newest. A window of chunks is read side by side, the
+ * table of segments first: it tells which lives of segments the index means where headers are lost.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +13,16 @@
 #define LOAD_WINDOW 8
 #define PREFETCH 16 /* slots ahead: their memory is on its way */
 
+static const uint32_t load_order[DISK_CHUNK_KIND_COUNT] = {
+	DISK_CHUNK_SEGMENTS,
+	DISK_CHUNK_INDEX,
+	DISK_CHUNK_BANS,
+};
+
 struct load;
 
 struct chunk_read {
-	struct tarn_io io;
+	struct sure_read read;
 	struct load *load;
 	struct disk_chunk *chunk;
 	uint64_t offset;
@@ -30,7 +36,9 @@ struct load {
 	uint32_t area;
 	bool clean;
 	int status;
-	uint32_t kind, index; /* of the chunk to be read next */
+	uint32_t next_kind;	 /* in load_order */
+	uint32_t next_index;	 /* of the chunk to be read next */
+	uint32_t tables_pending; /* chunks of the table of segments */
 	uint32_t pending;
 	struct chunk_read reads[LOAD_WINDOW];
 	tarn_io_cb done;
@@ -141,14 +149,16 @@ take_segments(struct load *load, const struct disk_chunk *chunk)
 	uint32_t per_chunk = DISK_CHUNK_DATA / sizeof(*states);
 	struct shard *shard = load->shard;
 
-	/* Otherwise the headers have told already. */
-	for (uint32_t i = 0; load->clean && i < chunk->length_bytes / sizeof(*states); i++) {
+	for (uint32_t i = 0; i < chunk->length_bytes / sizeof(*states); i++) {
 		uint64_t number = (uint64_t)chunk->index * per_chunk + i;
 		struct segment *segment;
 
 		if (number >= shard->segment_count)
 			return -EBADMSG;
 		segment = &shard->segments[number];
+		/* What headers have told is as new, or newer. */
+		if (!load->clean && states[i].sequence < segment->sequence)
+			continue;
 		segment->sequence = states[i].sequence;
 		segment->epoch = states[i].epoch;
 		segment->seed = format_segment_seed(shard->cache->seed, segment->epoch);
@@ -205,6 +215,7 @@ chunk_read(void *arg, int status)
 
 	read->busy = false;
 	load->pending--;
+	load->tables_pending -= read->kind == DISK_CHUNK_SEGMENTS;
 	if (status == 0)
 		status = take(load, read);
 	if (load->status == 0)
@@ -228,21 +239,27 @@ feed(struct load *load)
 	for (uint32_t i = 0; i < LOAD_WINDOW && load->status == 0; i++) {
 		struct chunk_read *read = &load->reads[i];
 
-		while (load->kind < DISK_CHUNK_KIND_COUNT &&
-		       load->index == chunk_count(load, load->kind)) {
-			load->kind++;
-			load->index = 0;
+		while (load->next_kind < DISK_CHUNK_KIND_COUNT &&
+		       load->next_index == chunk_count(load, load_order[load->next_kind])) {
+			load->next_kind++;
+			load->next_index = 0;
 		}
-		if (read->busy || load->kind == DISK_CHUNK_KIND_COUNT)
+		if (read->busy || load->next_kind == DISK_CHUNK_KIND_COUNT)
 			continue;
+		if (load->next_kind != 0 && load->tables_pending != 0)
+			break;
 		read->busy = true;
-		read->kind = load->kind;
-		read->index = load->index++;
+		read->kind = load_order[load->next_kind];
+		read->index = load->next_index++;
+		load->tables_pending += read->kind == DISK_CHUNK_SEGMENTS;
 		read->offset = geometry_chunk_offset(super, load->area, load->shard->number,
 						     read->kind, read->index);
 		load->pending++;
-		tarn_bdev_read(load->shard->channel, &read->io, read->chunk, DISK_CHUNK_BYTES,
-			       read->offset, 0, chunk_read, read);
+		read->read.channel = load->shard->channel;
+		read->read.buf = read->chunk;
+		read->read.length_bytes = DISK_CHUNK_BYTES;
+		read->read.offset_bytes = read->offset;
+		sure_read(&read->read, chunk_read, read);
 	}
 	if (load->pending == 0)
 		finish(load);
@@ -321,8 +338,11 @@ header_read(void *arg, int status)
 static void
 read_header(struct checkpoint_found *found)
 {
-	tarn_bdev_read(found->cache->channel, &found->io, found->disk[found->next], DISK_BLOCK,
-		       found->cache->super->checkpoint_offset[found->next], 0, header_read, found);
+	found->read.channel = found->cache->channel;
+	found->read.buf = found->disk[found->next];
+	found->read.length_bytes = DISK_BLOCK;
+	found->read.offset_bytes = found->cache->super->checkpoint_offset[found->next];
+	sure_read(&found->read, header_read, found);
 }
 
 void

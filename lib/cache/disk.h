@@ -7,7 +7,7 @@
  * What is on the device, as doc/on-disk-format.md draws it. Little-endian, fixed width, naturally
  * aligned; reserved bytes are zero and checked. format.c alone seals and verifies these blocks.
  */
-#define DISK_VERSION 3
+#define DISK_VERSION 4
 #define DISK_BLOCK 4096 /* bytes: the unit of everything here */
 #define DISK_UNIT 16	/* bytes: the unit of places within a segment */
 #define DISK_BLOCK_UNITS (DISK_BLOCK / DISK_UNIT)
@@ -116,7 +116,11 @@ struct disk_batch {
 	uint64_t number;  /* of batches of this shard: one more than the one before */
 	uint64_t time_s;
 	uint32_t first_number; /* entries of the segment before it */
-	uint8_t reserved[44];
+	uint32_t reserved;
+	uint64_t previous; /* this and what follows: as in the segment, for where that is lost */
+	uint64_t gap_start, gap_end;
+	uint32_t previous_end;
+	uint8_t reserved_end[12];
 	struct disk_entry entry[DISK_BATCH_ENTRIES];
 };
 DISK_SIZE(disk_batch, DISK_BLOCK);
@@ -131,7 +135,11 @@ DISK_AT(disk_batch, durable, 56);
 DISK_AT(disk_batch, number, 64);
 DISK_AT(disk_batch, time_s, 72);
 DISK_AT(disk_batch, first_number, 80);
-DISK_AT(disk_batch, reserved, 84);
+DISK_AT(disk_batch, previous, 88);
+DISK_AT(disk_batch, gap_start, 96);
+DISK_AT(disk_batch, gap_end, 104);
+DISK_AT(disk_batch, previous_end, 112);
+DISK_AT(disk_batch, reserved_end, 116);
 DISK_AT(disk_batch, entry, 128);
 
 /*
@@ -148,13 +156,16 @@ struct disk_footer {
 	uint32_t trailer_crc32c; /* of the trailer, up to here */
 	uint32_t shard;
 	uint32_t batch_count;
-	uint64_t tail;	  /* the highest of its batches */
-	uint64_t durable; /* likewise */
-	uint64_t time_s;  /* likewise */
-	uint64_t number;  /* of its last batch */
-	uint64_t reserved;
+	uint64_t tail;	   /* the highest of its batches */
+	uint64_t durable;  /* likewise */
+	uint64_t time_s;   /* likewise */
+	uint64_t number;   /* of its last batch */
+	uint64_t previous; /* this and what follows: as in the batches */
+	uint64_t gap_start, gap_end;
+	uint32_t previous_end;
+	uint8_t reserved[12];
 };
-DISK_SIZE(disk_footer, 96);
+DISK_SIZE(disk_footer, 128);
 DISK_AT(disk_footer, end_block, 32);
 DISK_AT(disk_footer, trailer_block, 36);
 DISK_AT(disk_footer, entry_count, 40);
@@ -162,7 +173,11 @@ DISK_AT(disk_footer, trailer_crc32c, 44);
 DISK_AT(disk_footer, shard, 48);
 DISK_AT(disk_footer, tail, 56);
 DISK_AT(disk_footer, number, 80);
-DISK_AT(disk_footer, reserved, 88);
+DISK_AT(disk_footer, previous, 88);
+DISK_AT(disk_footer, gap_start, 96);
+DISK_AT(disk_footer, gap_end, 104);
+DISK_AT(disk_footer, previous_end, 112);
+DISK_AT(disk_footer, reserved, 116);
 
 /*
  * An object: this head, the key, padding to 4, one CRC32C for each 4096 bytes of value, the value.

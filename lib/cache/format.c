@@ -182,8 +182,9 @@ format_batch_verify(const struct disk_batch *batch, uint32_t segment_seed, uint6
 	if (status != 0)
 		return status;
 	if (batch->sequence != sequence || batch->block != block || batch->block_count == 0 ||
-	    batch->entry_count > DISK_BATCH_ENTRIES ||
-	    !is_zero(batch->reserved, sizeof(batch->reserved)))
+	    batch->previous >= batch->sequence || batch->gap_start > batch->gap_end ||
+	    batch->entry_count > DISK_BATCH_ENTRIES || batch->reserved != 0 ||
+	    !is_zero(batch->reserved_end, sizeof(batch->reserved_end)))
 		return -EBADMSG;
 	return is_zero(&batch->entry[batch->entry_count],
 		       (DISK_BATCH_ENTRIES - batch->entry_count) * sizeof(batch->entry[0]))
@@ -216,7 +217,8 @@ format_footer_verify(const struct disk_footer *footer, uint32_t segment_seed, ui
 
 	if (status != 0)
 		return status;
-	if (footer->sequence != sequence || footer->reserved != 0 ||
+	if (footer->sequence != sequence || !is_zero(footer->reserved, sizeof(footer->reserved)) ||
+	    footer->previous >= footer->sequence || footer->gap_start > footer->gap_end ||
 	    footer->end_block > footer->trailer_block || footer->trailer_block >= segment_blocks ||
 	    segment_blocks - footer->trailer_block != format_trailer_blocks(footer->entry_count))
 		return -EBADMSG;

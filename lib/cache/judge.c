@@ -7,27 +7,67 @@
 
 /* --- What is known before the chain --- */
 
-void
-judge_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t number,
-	     uint32_t seed)
+struct found_segment
+judge_of_header(const struct disk_segment *disk)
 {
-	recovery->found[number] = (struct found_segment){
+	return (struct found_segment){
 		.sequence = disk->sequence,
 		.epoch = disk->epoch,
 		.previous = disk->previous,
 		.previous_end = disk->previous_end,
 		.tail = disk->tail,
+		.durable = disk->durable,
+		.time_s = disk->time_s,
 		.gap_start = disk->gap_start,
 		.gap_end = disk->gap_end,
-		.seed = seed,
 	};
-	if (disk->sequence > recovery->max_sequence) {
-		recovery->max_sequence = disk->sequence;
-		recovery->gap_start = disk->gap_start;
-		recovery->gap_end = disk->gap_end;
+}
+
+struct found_segment
+judge_of_footer(const struct disk_footer *disk)
+{
+	return (struct found_segment){
+		.sequence = disk->sequence,
+		.epoch = disk->epoch,
+		.previous = disk->previous,
+		.previous_end = disk->previous_end,
+		.tail = disk->tail,
+		.durable = disk->durable,
+		.time_s = disk->time_s,
+		.gap_start = disk->gap_start,
+		.gap_end = disk->gap_end,
+	};
+}
+
+struct found_segment
+judge_of_batch(const struct disk_batch *disk)
+{
+	return (struct found_segment){
+		.sequence = disk->sequence,
+		.epoch = disk->epoch,
+		.previous = disk->previous,
+		.previous_end = disk->previous_end,
+		.tail = disk->tail,
+		.durable = disk->durable,
+		.time_s = disk->time_s,
+		.gap_start = disk->gap_start,
+		.gap_end = disk->gap_end,
+	};
+}
+
+void
+judge_found(struct recovery *recovery, uint32_t number, const struct found_segment *found)
+{
+	if (found->sequence <= recovery->found[number].sequence)
+		return;
+	recovery->found[number] = *found;
+	if (found->sequence > recovery->max_sequence) {
+		recovery->max_sequence = found->sequence;
+		recovery->gap_start = found->gap_start;
+		recovery->gap_end = found->gap_end;
 	}
-	recovery->durable = tarn_max_u64(recovery->durable, disk->durable);
-	recovery->time_s = tarn_max_u64(recovery->time_s, disk->time_s);
+	recovery->durable = tarn_max_u64(recovery->durable, found->durable);
+	recovery->time_s = tarn_max_u64(recovery->time_s, found->time_s);
 }
 
 /* The greatest end of a gap of which it is not known that the log is durable beyond it; or 0. */
@@ -84,10 +124,50 @@ judge_checkpoint_header(struct recovery *recovery, const struct disk_checkpoint_
 	recovery->durable = tarn_max_u64(recovery->durable, part->end);
 }
 
+/* What a segment of the checkpoint's table goes on from: the one before it that is not dead. */
+static void
+table_previous(const struct recovery *recovery, struct found_segment *found)
+{
+	const struct shard *shard = recovery->shard;
+
+	for (uint64_t sequence = found->sequence - 1; sequence != 0; sequence--) {
+		const struct segment *segment =
+		    &shard->segments[shard_segment_number(shard, sequence)];
+
+		if (segment->sequence != sequence)
+			break;
+		found->previous = sequence;
+		found->previous_end = segment->end_block;
+		if (segment->end_block != 0)
+			return;
+	}
+	found->previous = found->sequence - 1;
+	found->previous_end = 0;
+}
+
+void
+judge_table(struct recovery *recovery)
+{
+	const struct shard *shard = recovery->shard;
+
+	for (uint32_t i = 0; i < shard->segment_count; i++) {
+		const struct segment *segment = &shard->segments[i];
+		struct found_segment found = {
+			.sequence = segment->sequence,
+			.epoch = segment->epoch,
+			.seed = segment->seed,
+		};
+
+		if (segment->sequence <= recovery->found[i].sequence)
+			continue;
+		table_previous(recovery, &found);
+		judge_found(recovery, i, &found);
+	}
+}
+
 void
 judge_checkpoint(struct recovery *recovery, const struct disk_checkpoint_shard *part)
 {
-	recovery->checkpoint_used = true;
 	recovery->batch_number = part->batch_number;
 	recovery->from = part->start / recovery->shard->segment_blocks;
 	while (recovery->first < recovery->chain_count &&
@@ -145,14 +225,16 @@ judge_segment(struct recovery *recovery, struct chain_link *link, const struct s
 	recovery->time_s = tarn_max_u64(recovery->time_s, scan->time_s);
 	recovery->batch_number = tarn_max_u64(recovery->batch_number, scan->number);
 	recovery->last = scan->sequence;
-	recovery->last_end = scan->end_block;
-	if (last ? end >= recovery->durable : scan->end_block >= link->end)
+	recovery->last_end = link->read_end = scan->end_block;
+	if (last ? end >= recovery->durable && !scan->read_error : scan->end_block >= link->end)
 		return;
 	if (claims_gap_around(recovery, end) != 0)
 		return;
 	if (end >= recovery->durable)
 		recovery->log_ended = true;
-	else
+	if (end >= recovery->durable && scan->read_error)
+		link->damage = end; /* not torn: it may have been flushed, and nobody noted it */
+	else if (end < recovery->durable)
 		link->damage = tarn_max_u64(
 		    link->damage,
 		    tarn_min_u64(shard_position(shard, scan->sequence,
@@ -212,4 +294,8 @@ judge_end(struct recovery *recovery)
 		if (recovery->chain[i].damage > tail)
 			add_damage(recovery, recovery->chain[i].damage);
 	check_beginning(recovery);
+	/* The segment that would be next cannot be read: it may have been flushed, too. */
+	if (recovery_found(recovery, recovery->max_sequence + 1)->unreadable)
+		add_damage(recovery,
+			   shard_position(recovery->shard, recovery->max_sequence + 1, 0));
 }

@@ -102,7 +102,8 @@ have_batch(struct shard *shard, enum log_class class, const struct disk_entry *e
 	status = make_room(shard, class, packed ? blocks : 1 + blocks);
 	if (status != 0)
 		return status;
-	shard->open_batch = batch_open(shard, blocks, packed);
+	/* The first of a segment says what its header does, for where that is lost. */
+	shard->open_batch = batch_open(shard, blocks, packed && shard->cursor != 1);
 	return shard->open_batch != NULL ? 0 : -EAGAIN;
 }
 

@@ -119,6 +119,8 @@ struct trailer {
 	uint32_t entry_count;
 	uint32_t batch_count; /* those with a header on the device */
 	uint64_t tail, durable, time_s, number;
+	uint64_t previous; /* as the segment's header says */
+	uint32_t previous_end;
 	bool busy;    /* belongs to a segment that is open or sealing */
 	bool writing; /* is on its way to the device */
 };

@@ -2,7 +2,7 @@
 /*
  * Recovery of one shard:
  *
- *	headers --all read--> probe --> chain --> checkpoint [--damaged: without] --> scans
+ *	headers --all read--> checkpoint [--damaged: without] --> probe --> chain --> scans
  *	scans --applied in order, to the end of the log--> bans --> rewrite --> finish
  *
  * Scans run side by side and are applied in order. Invariant: nothing is applied behind a hole,
@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void feed_headers(struct recovery *recovery);
 static void feed_scans(struct recovery *recovery);
 static void next_ban(struct recovery *recovery);
 static void probe(struct recovery *recovery);
@@ -25,8 +24,7 @@ finish(struct recovery *recovery, int status)
 {
 	struct fan_slot *slot = recovery->slot;
 
-	for (uint32_t i = 0; i < RECOVER_HEADERS; i++)
-		tarn_iobuf_put(recovery->reads[i].disk);
+	headers_fini(recovery);
 	for (uint32_t i = 0; i < RECOVER_SCANS; i++)
 		scan_fini(&recovery->scans[i]);
 	tarn_iobuf_put(recovery->ban_buf);
@@ -97,10 +95,12 @@ next_ban(struct recovery *recovery)
 		finish(recovery, -ENOMEM);
 		return;
 	}
-	tarn_bdev_read(
-	    shard->channel, &recovery->ban_io, recovery->ban_buf, (uint64_t)blocks * DISK_BLOCK,
-	    shard_offset(shard, shard_place(shard, ban->sequence, ban->place / DISK_BLOCK_UNITS)),
-	    0, ban_read, recovery);
+	recovery->ban_read.channel = shard->channel;
+	recovery->ban_read.buf = recovery->ban_buf;
+	recovery->ban_read.length_bytes = (uint64_t)blocks * DISK_BLOCK;
+	recovery->ban_read.offset_bytes =
+	    shard_offset(shard, shard_place(shard, ban->sequence, ban->place / DISK_BLOCK_UNITS));
+	sure_read(&recovery->ban_read, ban_read, recovery);
 }
 
 /* --- Scans --- */
@@ -188,51 +188,24 @@ feed_scans(struct recovery *recovery)
 	}
 }
 
-/* --- The checkpoint --- */
-
-static void
-checkpoint_loaded(void *arg, int status)
-{
-	struct recovery *recovery = arg;
-	struct shard *shard = recovery->shard;
-
-	if (status == -EBADMSG || status == -EIO) {
-		recovery->checkpoint_damaged = true;
-	} else if (status != 0) {
-		finish(recovery, status);
-		return;
-	} else {
-		judge_checkpoint(recovery, &recovery->checkpoint->shard[shard->number]);
-		recovery->next_apply = recovery->next_scan = recovery->first;
-	}
-	feed_scans(recovery);
-}
+/* --- The chain --- */
 
 static void
 build_chain(struct recovery *recovery)
 {
 	struct shard *shard = recovery->shard;
-	int status;
+	int status = claims_judge(recovery);
 
-	if (recovery->checkpoint != NULL)
-		judge_checkpoint_header(recovery, &recovery->checkpoint->shard[shard->number]);
-	status = claims_judge(recovery);
 	if (status == 0)
 		status = chain_build(recovery);
 	if (status != 0) {
 		finish(recovery, status);
 		return;
 	}
-	/* Which life of each segment a place means, from here on. */
-	for (uint32_t i = 0; i < shard->segment_count; i++) {
-		shard->segments[i].sequence = recovery->found[i].sequence;
-		shard->segments[i].epoch = recovery->found[i].epoch;
-		shard->segments[i].seed = recovery->found[i].seed;
-	}
-	if (recovery->checkpoint != NULL)
-		checkpoint_load(shard, recovery->checkpoint, false, checkpoint_loaded, recovery);
-	else
-		feed_scans(recovery);
+	if (recovery->checkpoint_used)
+		judge_checkpoint(recovery, &recovery->checkpoint->shard[shard->number]);
+	recovery->next_apply = recovery->next_scan = recovery->first;
+	feed_scans(recovery);
 }
 
 /* --- What batches know of durability --- */
@@ -269,54 +242,47 @@ probe(struct recovery *recovery)
 	start_scan(recovery, scan, found, probed);
 }
 
-/* --- Headers --- */
+/* --- The checkpoint --- */
 
 static void
-take_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t number)
+checkpoint_loaded(void *arg, int status)
 {
-	struct shard *shard = recovery->shard;
-	uint64_t offset = shard_offset(shard, number * shard->segment_blocks);
-	uint32_t seed = shard->cache->seed;
+	struct recovery *recovery = arg;
 
-	if (format_segment_verify(disk, format_offset_seed(seed, offset)) != 0 ||
-	    disk->shard != shard->number || shard_segment_number(shard, disk->sequence) != number ||
-	    memcmp(disk->uuid, shard->cache->super->uuid, sizeof(disk->uuid)) != 0)
+	if (status != 0 && status != -EBADMSG && status != -EIO) {
+		finish(recovery, status);
 		return;
-	judge_header(recovery, disk, number, format_segment_seed(seed, disk->epoch));
+	}
+	recovery->checkpoint_used = status == 0;
+	recovery->checkpoint_damaged = status != 0;
+	judge_table(recovery);
+	probe(recovery);
 }
 
-static void
-header_read(void *arg, int status)
-{
-	struct header_read *read = arg;
-	struct recovery *recovery = read->recovery;
-
-	if (status == 0)
-		take_header(recovery, read->disk, read->number);
-	read->number = UINT32_MAX;
-	recovery->header_pending--;
-	feed_headers(recovery);
-}
-
-static void
-feed_headers(struct recovery *recovery)
+void
+recover_found(struct recovery *recovery, int status)
 {
 	struct shard *shard = recovery->shard;
 
-	for (uint32_t i = 0; i < RECOVER_HEADERS; i++) {
-		struct header_read *read = &recovery->reads[i];
-
-		if (read->number != UINT32_MAX || recovery->next_header == shard->segment_count)
-			continue;
-		read->number = recovery->next_header++;
-		recovery->header_pending++;
-		tarn_bdev_read(shard->channel, &read->io, read->disk, DISK_BLOCK,
-			       shard_offset(shard, read->number * shard->segment_blocks), 0,
-			       header_read, read);
+	if (status != 0) {
+		finish(recovery, status);
+		return;
 	}
-	if (recovery->header_pending == 0)
+	/* Which life of each segment a place means, from here on. */
+	for (uint32_t i = 0; i < shard->segment_count; i++) {
+		shard->segments[i].sequence = recovery->found[i].sequence;
+		shard->segments[i].epoch = recovery->found[i].epoch;
+		shard->segments[i].seed = recovery->found[i].seed;
+	}
+	if (recovery->checkpoint == NULL) {
 		probe(recovery);
+		return;
+	}
+	judge_checkpoint_header(recovery, &recovery->checkpoint->shard[shard->number]);
+	checkpoint_load(shard, recovery->checkpoint, false, checkpoint_loaded, recovery);
 }
+
+/* --- The beginning --- */
 
 void
 recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint)
@@ -341,14 +307,5 @@ recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint)
 		finish(recovery, -ENOMEM);
 		return;
 	}
-	for (uint32_t i = 0; i < RECOVER_HEADERS; i++) {
-		recovery->reads[i].recovery = recovery;
-		recovery->reads[i].number = UINT32_MAX;
-		recovery->reads[i].disk = tarn_iobuf_get(DISK_BLOCK);
-		if (recovery->reads[i].disk == NULL) {
-			finish(recovery, -ENOMEM);
-			return;
-		}
-	}
-	feed_headers(recovery);
+	headers_read(recovery);
 }

@@ -3,6 +3,7 @@
 #include "lib/cache/fan.h"
 #include "lib/cache/internal.h"
 #include "lib/cache/scan.h"
+#include "lib/cache/sure_read.h"
 
 /*
  * Recovery of a shard after an unclean stop; see doc/cache-design.md, Recovery. On the shard's
@@ -11,24 +12,27 @@
 #define RECOVER_HEADERS 64 /* read at a time */
 #define RECOVER_SCANS 32   /* likewise: each reads its segment's end, and seldom more */
 
-/* A segment's header as it was found, by place. */
+/* What a segment's header says, or what stands in for it; by place. */
 struct found_segment {
 	uint64_t sequence; /* 0: no header, or not of this life of the cache */
 	uint64_t epoch, previous;
-	uint64_t tail; /* what its header says; true if it is part of the log, or durable */
+	uint64_t tail; /* true if it is part of the log, or durable */
+	uint64_t durable, time_s;
 	uint64_t gap_start, gap_end;
 	uint32_t previous_end;
 	uint32_t seed;
 	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */
 	bool probed;	    /* its batches were asked for the durable position */
+	bool unreadable;    /* there is something, and it cannot be read */
 };
 
 /* A segment of the chain. */
 struct chain_link {
 	uint64_t sequence;
-	uint32_t end;	 /* as its successor says; UINT32_MAX: there is none */
-	bool broken;	 /* it does not go on from the one before: what was between is missing */
-	uint64_t damage; /* blocks: flushed log is damaged before this position; 0: it is not */
+	uint32_t end;	   /* as its successor says; UINT32_MAX: there is none */
+	uint32_t read_end; /* as far as it was whole; 0: not read */
+	bool broken;	   /* it does not go on from the one before: what was between is missing */
+	uint64_t damage;   /* blocks: flushed log is damaged before this position; 0: it is not */
 };
 
 struct found_ban {
@@ -43,11 +47,13 @@ struct closed_gap {
 
 struct recovery;
 
+/* Finding out about one segment: its header, failing that its footer and first batch. */
 struct header_read {
-	struct tarn_io io;
+	struct sure_read read;
 	struct recovery *recovery;
-	struct disk_segment *disk;
-	uint32_t number; /* of the segment */
+	void *block;
+	uint32_t number; /* of the segment; UINT32_MAX: idle */
+	bool read_error; /* of the header */
 };
 
 /* See rewrite.c. */
@@ -55,7 +61,7 @@ struct rewrite {
 	struct tarn_io io;
 	uint8_t *buf;
 	uint64_t sequence;
-	uint32_t block, count, tries;
+	uint32_t block, count, max, tries;
 	void (*done)(struct recovery *recovery, int status);
 };
 
@@ -88,7 +94,7 @@ struct recovery {
 	/* What came of it. */
 	struct found_ban *bans;
 	uint32_t ban_count, ban_max, next_ban;
-	struct tarn_io ban_io;
+	struct sure_read ban_read;
 	uint8_t *ban_buf;
 	struct rewrite rewrite;
 	uint64_t damage; /* units: what is before may be older than what was lost; 0: none */
@@ -101,6 +107,14 @@ struct recovery {
 
 /** Begin; fan_answer(slot) when done. checkpoint may be NULL, and outlives the recovery. */
 void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint);
+
+/* headers.c */
+/** Find out about all segments; then recover_found(recovery, 0), or -ENOMEM. */
+void headers_read(struct recovery *recovery);
+void headers_fini(struct recovery *recovery);
+
+/* recover.c */
+void recover_found(struct recovery *recovery, int status);
 
 /* claims.c */
 /** All headers are read. \return 0 or -ENOMEM. */
@@ -123,15 +137,20 @@ recovery_found(const struct recovery *recovery, uint64_t sequence)
 {
 	return &recovery->found[shard_segment_number(recovery->shard, sequence)];
 }
-/** A header that verifies, at its place. */
-void judge_header(struct recovery *recovery, const struct disk_segment *disk, uint32_t number,
-		  uint32_t seed);
+/** What each of them says of its segment; the seed is left 0. */
+struct found_segment judge_of_header(const struct disk_segment *disk);
+struct found_segment judge_of_footer(const struct disk_footer *disk);
+struct found_segment judge_of_batch(const struct disk_batch *disk);
+/** Take it in, unless something newer was found at that place. */
+void judge_found(struct recovery *recovery, uint32_t number, const struct found_segment *found);
 /** \return whose batches to ask next for the durable position, before the chain; NULL: none. */
 struct found_segment *judge_probe_next(const struct recovery *recovery);
 /** They were read, from the trailer or one by one. */
 void judge_probed(struct recovery *recovery, const struct scan *scan);
 /** A checkpoint was published: what its header says is durable. Before the chain. */
 void judge_checkpoint_header(struct recovery *recovery, const struct disk_checkpoint_shard *part);
+/** Its table of segments is in shard->segments: those whose headers are lost. Before the chain. */
+void judge_table(struct recovery *recovery);
 /** The checkpoint's image is in place: replay begins with recovery->first of the chain. */
 void judge_checkpoint(struct recovery *recovery, const struct disk_checkpoint_shard *part);
 /** How a segment of the chain is read; see struct scan. */

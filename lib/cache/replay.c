@@ -186,7 +186,10 @@ set_segments(struct recovery *recovery)
 			    (struct segment){ .sequence = sequence, .state = SEGMENT_SEALED };
 			continue;
 		}
-		segment->end_block = sequence == recovery->last ? recovery->last_end : link->end;
+		segment->end_block = sequence == recovery->last ? recovery->last_end
+				     : link->end != UINT32_MAX	? link->end
+				     : link->read_end != 0	? link->read_end
+								: shard->segment_blocks - 1;
 		segment->trailer = true; /* perhaps; reading it shows */
 	}
 }
@@ -214,9 +217,8 @@ replay_finish(struct recovery *recovery)
 	shard->head = recovery->last;
 	shard->next_floor = recovery->max_sequence;
 	/* 0 for an empty log: a later recovery must not take what was once there for flushed. */
-	shard->committed = recovery->last_end == 0
-			       ? 0
-			       : shard_position(shard, recovery->last, recovery->last_end);
+	shard->committed =
+	    recovery->last_end == 0 ? 0 : shard_position(shard, recovery->last, recovery->last_end);
 	shard->durable = shard->committed;
 	shard->batch_number = recovery->batch_number;
 	if (recovery->gap_end > shard_position(shard, recovery->tail, 0)) {

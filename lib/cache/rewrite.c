@@ -42,6 +42,24 @@ written(void *arg, int status)
 	next(recovery);
 }
 
+/*
+ * What is not in the kernel's memory, and damaged on the medium, cannot be written again, and is no
+ * less durable than it was: the rest of it is, block by block.
+ */
+static void
+unreadable(struct recovery *recovery)
+{
+	struct rewrite *rewrite = &recovery->rewrite;
+
+	if (++rewrite->tries == REWRITE_TRIES) {
+		rewrite->tries = 0;
+		if (rewrite->max == 1)
+			rewrite->block++;
+		rewrite->max = 1;
+	}
+	next(recovery);
+}
+
 static void
 was_read(void *arg, int status)
 {
@@ -50,10 +68,7 @@ was_read(void *arg, int status)
 	struct shard *shard = recovery->shard;
 
 	if (status != 0) {
-		if (++rewrite->tries == REWRITE_TRIES)
-			end(recovery, status);
-		else
-			next(recovery);
+		unreadable(recovery);
 		return;
 	}
 	rewrite->tries = 0;
@@ -79,7 +94,7 @@ next(struct recovery *recovery)
 		return;
 	}
 	rewrite->count = (uint32_t)tarn_min_u64(
-	    REWRITE_BLOCKS, segment_of(shard, rewrite->sequence)->end_block - rewrite->block);
+	    rewrite->max, segment_of(shard, rewrite->sequence)->end_block - rewrite->block);
 	tarn_bdev_read(shard->channel, &rewrite->io, rewrite->buf,
 		       (uint64_t)rewrite->count * DISK_BLOCK,
 		       shard_offset(shard, shard_place(shard, rewrite->sequence, rewrite->block)),
@@ -94,6 +109,7 @@ rewrite_start(struct recovery *recovery, void (*done)(struct recovery *recovery,
 	uint64_t from = tarn_max_u64(recovery->durable, shard_position(shard, shard->tail, 0));
 
 	rewrite->done = done;
+	rewrite->max = REWRITE_BLOCKS;
 	if (!shard->cache->memory_read || from >= shard->committed) {
 		done(recovery, 0);
 		return;

@@ -46,9 +46,12 @@ finish(struct scan *scan, int status)
 static void
 read_blocks(struct scan *scan, void *buf, uint32_t block, uint32_t block_count, tarn_io_cb cb)
 {
-	tarn_bdev_read(scan->channel, &scan->io, buf, (uint64_t)block_count * DISK_BLOCK,
-		       scan->offset_bytes + (uint64_t)block * DISK_BLOCK, TARN_IO_BACKGROUND, cb,
-		       scan);
+	scan->read.channel = scan->channel;
+	scan->read.buf = buf;
+	scan->read.length_bytes = (uint64_t)block_count * DISK_BLOCK;
+	scan->read.offset_bytes = scan->offset_bytes + (uint64_t)block * DISK_BLOCK;
+	scan->read.flags = TARN_IO_BACKGROUND;
+	sure_read(&scan->read, cb, scan);
 }
 
 static bool
@@ -96,21 +99,19 @@ payload_read(void *arg, int status)
 	const struct disk_batch *batch = at_end(scan);
 	uint64_t base = (uint64_t)(batch->block + 1) * DISK_BLOCK;
 
-	scan->read_error |= status != 0;
+	/* Where it cannot be read it is not torn; what is lost is seen by who looks it up. */
 	for (uint32_t i = 0; i < batch->entry_count && status == 0; i++) {
 		const struct disk_entry *entry = &batch->entry[i];
 		uint64_t at = (uint64_t)entry->place * DISK_UNIT;
 
 		if (format_entry_has_payload(entry) &&
-		    !format_payload_verify(entry, scan->payload + (at - base), scan->seed))
-			status = -EBADMSG;
+		    !format_payload_verify(entry, scan->payload + (at - base), scan->seed)) {
+			finish(scan, 0);
+			return;
+		}
 	}
-	if (status != 0) {
-		finish(scan, 0);
-	} else {
-		take_batch(scan, batch);
-		walk(scan);
-	}
+	take_batch(scan, batch);
+	walk(scan);
 }
 
 /* Whether all payloads lie within their batch. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 #include "lib/cache/log.h"
+#include "lib/cache/sure_read.h"
 
 /*
  * Reading the entries of one segment, from its trailer or batch by batch. Used by reclaim, by
@@ -27,10 +28,10 @@ struct scan {
 	uint32_t batch_count;			/* with a header */
 	uint64_t tail, durable, time_s, number; /* the highest of all */
 	bool by_trailer;
-	bool read_error; /* a block could not be read: it counts as not whole */
+	bool read_error; /* the scan ended where a block could not be read */
 
 	/* Its own. */
-	struct tarn_io io;
+	struct sure_read read;
 	uint8_t *buf; /* a window of the segment */
 	uint32_t window_block, window_count, window_max;
 	uint8_t *payload;

@@ -169,6 +169,8 @@ segment_open(struct shard *shard, enum log_class class)
 	trailer->sequence = sequence;
 	trailer->entry_count = trailer->batch_count = 0;
 	trailer->tail = trailer->durable = trailer->time_s = trailer->number = 0;
+	trailer->previous = header->disk->previous;
+	trailer->previous_end = header->disk->previous_end;
 	shard->trailer = trailer;
 	shard->counters.log_bytes += DISK_BLOCK;
 	log_item_submit(shard, &header->item, header->disk, shard_place(shard, sequence, 0), 1);
@@ -240,6 +242,10 @@ trailer_write(struct shard *shard, struct trailer *trailer)
 	footer->durable = trailer->durable;
 	footer->time_s = trailer->time_s;
 	footer->number = trailer->number;
+	footer->previous = trailer->previous;
+	footer->previous_end = trailer->previous_end;
+	footer->gap_start = shard->gap_start;
+	footer->gap_end = shard->gap_end;
 	format_footer_seal(footer, segment->seed, shard->segment_blocks);
 	trailer->writing = true;
 	shard->counters.log_bytes += (uint64_t)blocks * DISK_BLOCK;

@@ -35,16 +35,20 @@ struct start {
 	uint8_t *buf; /* the first bytes of the device */
 	uint64_t buf_bytes;
 	struct tarn_io io;
+	struct sure_read read;
+	uint32_t copy; /* of the superblock, that is read */
 	struct tarn_msg msg;
 	struct super_write write;
 	struct fan fan;
 	struct checkpoint_found found;
 	uint64_t start_ns;
 	bool format;
+	bool unreadable; /* the first bytes cannot be read at once */
 };
 
 static void load(struct start *start);
 static void flush(struct start *start);
+static void read_copy(struct start *start);
 
 static void
 start_free(struct start *start)
@@ -462,17 +466,12 @@ refusal(struct start *start, enum super_finding finding)
 }
 
 static void
-examined(void *arg, int status)
+examine(struct start *start)
 {
-	struct start *start = arg;
 	struct tarn_cache *cache = start->cache;
-	enum super_finding finding;
+	enum super_finding finding =
+	    super_examine(start->buf, start->buf_bytes, cache->super, &cache->super_slot);
 
-	if (status != 0) {
-		start_fail(start, status);
-		return;
-	}
-	finding = super_examine(start->buf, start->buf_bytes, cache->super, &cache->super_slot);
 	if (finding == SUPER_GOOD)
 		cache->super_sequence = cache->super->sequence;
 	if (finding == SUPER_BLANK && start->uuid != NULL && !start->opts.force)
@@ -481,12 +480,53 @@ examined(void *arg, int status)
 					   "bdev '%s' is blank; the cache that was asked for "
 					   "has the uuid %s",
 					   start->bdev_name, start->uuid));
-	else if (start->opts.force || finding == SUPER_BLANK)
+	else if (start->opts.force || (finding == SUPER_BLANK && !start->unreadable))
 		format(start);
 	else if (finding == SUPER_GOOD)
 		open_found(start);
+	else if (start->unreadable && finding != SUPER_NEWER)
+		start_fail(start, tarn_reason_set(&start->reason, -EIO,
+						  "bdev '%s': no superblock of a cache can be read",
+						  start->bdev_name));
 	else
 		start_fail(start, refusal(start, finding));
+}
+
+static void
+copy_read(void *arg, int status)
+{
+	struct start *start = arg;
+
+	if (status != 0)
+		memset(start->read.buf, 0, DISK_BLOCK);
+	if (start->copy++ == 0)
+		read_copy(start);
+	else
+		examine(start);
+}
+
+static void
+read_copy(struct start *start)
+{
+	start->read.offset_bytes = (uint64_t)start->copy * DISK_BLOCK;
+	start->read.buf = start->buf + start->read.offset_bytes;
+	start->read.length_bytes = DISK_BLOCK;
+	sure_read(&start->read, copy_read, start);
+}
+
+static void
+examined(void *arg, int status)
+{
+	struct start *start = arg;
+
+	if (status == 0) {
+		examine(start);
+		return;
+	}
+	/* One of the two superblocks is enough. */
+	memset(start->buf, 0, start->buf_bytes);
+	start->unreadable = true;
+	read_copy(start);
 }
 
 /* --- Open --- */
@@ -502,6 +542,15 @@ check_block_size(struct start *start)
 	return tarn_reason_set(&start->reason, -EINVAL,
 			       "bdev '%s': blocks of %u bytes do not divide %u", start->bdev_name,
 			       info.block_size, DISK_BLOCK);
+}
+
+static void
+examine_device(struct start *start)
+{
+	start->read.channel = start->cache->channel;
+	start->read.buf = start->buf;
+	start->read.length_bytes = start->buf_bytes;
+	sure_read(&start->read, examined, start);
 }
 
 static void
@@ -528,8 +577,7 @@ open_bdev(void *arg)
 	if (start->buf == NULL || start->buf_bytes < 2 * DISK_BLOCK)
 		start_fail(start, start->buf == NULL ? -ENOMEM : -ENOSPC);
 	else
-		tarn_bdev_read(cache->channel, &start->io, start->buf, start->buf_bytes, 0, 0,
-			       examined, start);
+		examine_device(start);
 }
 
 static char *

@@ -120,8 +120,7 @@ carry_out(struct tarn_io *io)
 			device->failed_count++;
 			return -EIO;
 		}
-		device_read(device, io->iov, io->iov_count, io->offset_bytes);
-		return 0;
+		return device_read(device, io->iov, io->iov_count, io->offset_bytes) ? 0 : -EIO;
 	case TARN_IO_WRITE:
 		return carry_out_write(device, io);
 	case TARN_IO_FLUSH:

@@ -337,7 +337,7 @@ dirty_compare(uint32_t volume, uint32_t block)
 		some |= subject->versions[i].dirty;
 		all &= subject->versions[i].dirty;
 	}
-	if (told ? some : !all)
+	if (sim->model.damaged || (told ? some : !all))
 		return;
 	model_describe(subject, text, sizeof(text));
 	sim_fail("block %u of volume %u is%s said to be dirty;%s", block, volume,

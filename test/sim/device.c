@@ -39,7 +39,7 @@ device_reset(struct device *device)
 		memset(&device->generation[block * SECTORS_PER_BLOCK], 0,
 		       SECTORS_PER_BLOCK * sizeof(device->generation[0]));
 		device->durable_at[block] = 0;
-		device->touched[block] = false;
+		device->touched[block] = device->unreadable[block] = false;
 	}
 	memset(device->volatile_map, 0, sizeof(device->volatile_map));
 	device->kept_free_count = device->kept_count = 0;
@@ -99,6 +99,7 @@ put_sector(struct device *device, uint64_t sector, const uint8_t *data)
 	if (device->generation[sector] == 0)
 		keep(device, sector);
 	device->touched[block] = true;
+	device->unreadable[block] = false;
 	device->volatile_map[block / 64] |= UINT64_C(1) << (block % 64);
 	memcpy(device->image + sector * DEVICE_SECTOR, data, DEVICE_SECTOR);
 	device->generation[sector] = (uint32_t)device->write_count;
@@ -184,15 +185,20 @@ device_zero(struct device *device, uint64_t offset_bytes, uint64_t length_bytes)
 	}
 }
 
-void
+bool
 device_read(const struct device *device, const struct iovec *iov, uint32_t iov_count,
 	    uint64_t offset_bytes)
 {
+	bool readable = true;
+
 	for (uint32_t i = 0; i < iov_count; i++) {
 		tarn_assert(tarn_range_within(offset_bytes, iov[i].iov_len, device->size_bytes));
 		memcpy(iov[i].iov_base, device->image + offset_bytes, iov[i].iov_len);
+		for (uint64_t at = 0; at < iov[i].iov_len; at += DEVICE_SECTOR)
+			readable &= !device->unreadable[(offset_bytes + at) / DEVICE_BLOCK];
 		offset_bytes += iov[i].iov_len;
 	}
+	return readable;
 }
 
 /* --- Flush --- */
@@ -352,6 +358,10 @@ device_corrupt(struct device *device, uint64_t from_bytes, uint64_t to_bytes, ui
 	if (found == UINT64_MAX)
 		return found;
 	at = found * DEVICE_BLOCK + rng_below(&device->rng, DEVICE_BLOCK);
+	if (rng_chance(&device->rng, 400)) {
+		device->unreadable[found] = true;
+		return at / DEVICE_SECTOR * DEVICE_SECTOR;
+	}
 	bit = (uint8_t)(1u << rng_below(&device->rng, 8));
 	device->image[at] ^= bit;
 	return at / DEVICE_SECTOR * DEVICE_SECTOR;

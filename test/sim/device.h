@@ -38,6 +38,7 @@ struct device {
 	uint32_t generation[DEVICE_SECTORS_MAX]; /* write that is not durable yet; 0: all are */
 	uint32_t durable_at[DEVICE_BLOCKS_MAX];	 /* flush_count when this block became durable */
 	bool touched[DEVICE_BLOCKS_MAX];
+	bool unreadable[DEVICE_BLOCKS_MAX]; /* until it is written */
 	uint64_t
 	    volatile_map[DEVICE_BLOCKS_MAX / 64]; /* blocks with sectors that are not durable */
 	uint8_t image[DEVICE_BYTES_MAX];	  /* what reads see */
@@ -50,7 +51,8 @@ struct device {
 /** Blank again, whatever it was; counters, faults and size are 0. */
 void device_reset(struct device *device);
 
-void device_read(const struct device *device, const struct iovec *iov, uint32_t iov_count,
+/** \return false: some block of it is unreadable. */
+bool device_read(const struct device *device, const struct iovec *iov, uint32_t iov_count,
 		 uint64_t offset_bytes);
 /** A write completes. fua: it is durable at once. */
 void device_write(struct device *device, const struct iovec *iov, uint32_t iov_count,
@@ -73,7 +75,8 @@ void device_flush_fail(struct device *device, uint64_t covers);
 /** Power is lost, and comes back: each sector that was not durable is there or not. */
 void device_power_loss(struct device *device);
 /**
- * Flip a bit of what was made durable at least `flushes` flushes ago and lies in the range.
+ * Flip a bit of what was made durable at least `flushes` flushes ago and lies in the range, or make
+ * its block unreadable.
  * \return the place of its sector, or UINT64_MAX: nothing there is that old.
  */
 uint64_t device_corrupt(struct device *device, uint64_t from_bytes, uint64_t to_bytes,

@@ -328,10 +328,25 @@ begin_format(void)
 	sim->model.durable_time_s = sim->model.time_max_s = 0;
 	memset(sim->volume, 0, sizeof(sim->volume));
 	sim->volume_id_max = 0;
-	sim->formatted = sim->corrupted = sim->blank = false;
+	sim->formatted = sim->corrupted = sim->blank = sim->model.damaged = false;
 	sim->model.unreadable = sim->plan.read_fail_per_mille != 0;
 	memset(sim->device.segment_count, 0, sizeof(sim->device.segment_count));
 	memset(sim->tail, 0, sizeof(sim->tail));
+}
+
+/* A dirty block that could not be read when it was to be written again is given up: suspect. */
+static void
+check_damage(const struct tarn_cache_info *info)
+{
+	bool reads_fail = sim->plan.open_read_fail_per_mille != 0;
+	bool damaged = info->damaged_segments != 0;
+
+	if (damaged && (sim->corrupted || reads_fail))
+		sim->model.damaged = sim->model.unreadable = true;
+	else if (damaged || (info->suspect_entries != 0 && !sim->model.unreadable))
+		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none",
+			 (unsigned long long)info->damaged_segments,
+			 (unsigned long long)info->suspect_entries);
 }
 
 static void
@@ -341,12 +356,7 @@ check_info(const struct tarn_cache_info *info)
 		info->clean_start ? "clean" : "", info->same_boot ? " same boot" : "",
 		info->checkpoint_used ? " by checkpoint" : "",
 		(unsigned long long)info->recovered_entries, (unsigned long long)info->recovery_us);
-	/* A dirty block that could not be read when it was to be written again is given up. */
-	if (!sim->corrupted &&
-	    (info->damaged_segments != 0 || (info->suspect_entries != 0 && !sim->model.unreadable)))
-		sim_fail("recovery found damage (%llu segments, %llu entries) where there is none",
-			 (unsigned long long)info->damaged_segments,
-			 (unsigned long long)info->suspect_entries);
+	check_damage(info);
 	sim->segments_per_shard = info->segment_count / info->shard_count;
 }
 
@@ -381,8 +391,10 @@ open_cache(void)
 	sim->opening = !fresh;
 	sim->flushed = false;
 	sim_arm(CRASH_OPEN);
+	sim->device.read_fail_per_mille = sim->plan.open_read_fail_per_mille;
 	tarn_cache_create(&opts, opened, &opening);
 	sim_wait(&opening.done, "opening");
+	sim->device.read_fail_per_mille = 0;
 	if (opening.status != 0)
 		sim_fail("opening failed with %d: %s", opening.status, opening.reason.text);
 	if (sim->life_plan.phase == CRASH_OPEN)
@@ -445,10 +457,10 @@ corrupt(void)
 
 	if (!sim->plan.corrupt || sim->corrupted)
 		return;
-	at = device_corrupt(&sim->device, 2 * DEVICE_BLOCK, sim->device.size_bytes, 4);
+	at = device_corrupt(&sim->device, 0, sim->device.size_bytes, 4);
 	if (at == UINT64_MAX)
 		return;
-	sim_say("corrupted a bit at %llu", (unsigned long long)at);
+	sim_say("damaged the block at %llu", (unsigned long long)at);
 	sim->corrupted = sim->model.unreadable = true;
 }
 

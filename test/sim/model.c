@@ -236,7 +236,8 @@ hit_matches(const struct subject *subject, const struct version *version,
 static bool
 miss_matches(const struct model *model, const struct version *version)
 {
-	return version->kind == VERSION_ABSENT || !version->dirty || may_be_expired(model, version);
+	return version->kind == VERSION_ABSENT || !version->dirty || model->damaged ||
+	       may_be_expired(model, version);
 }
 
 static bool
@@ -244,7 +245,7 @@ matches(const struct model *model, const struct subject *subject, const struct v
 	const struct observation *seen)
 {
 	if (seen->bad)
-		return (model->unreadable || model->failed) && version->dirty;
+		return (model->unreadable || model->failed) && (version->dirty || model->damaged);
 	return seen->hit ? hit_matches(subject, version, seen) : miss_matches(model, version);
 }
 

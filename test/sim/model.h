@@ -60,6 +60,7 @@ struct model {
 	bool strict;	 /* no fault was or will be injected: nothing vanishes without a reason */
 	bool unreadable; /* reads may fail, or what was durable was damaged */
 	bool failed;	 /* in this life the cache has stopped writing */
+	bool damaged;	 /* recovery has said that flushed log is lost: what was in it is */
 	uint32_t segment_slack; /* a version is not reclaimed before so many were opened after it */
 	uint32_t segments;	/* opened so far */
 	uint32_t object_count, block_count; /* in use; blocks are of each volume */

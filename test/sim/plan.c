@@ -133,6 +133,8 @@ make_faults(struct plan *plan, struct rng *rng)
 	if (rng_chance(rng, 300))
 		plan->read_fail_per_mille = 30;
 	plan->corrupt = rng_chance(rng, 300);
+	if (rng_chance(rng, 300))
+		plan->open_read_fail_per_mille = rng_chance(rng, 700) ? 30 : 300;
 }
 
 /* Whether it is meant to write its log from end to end, and more. */

@@ -76,6 +76,7 @@ struct plan {
 	bool write_cache;
 	bool disk_sequence_known;
 	uint32_t write_fail_per_mille, flush_fail_per_mille, read_fail_per_mille;
+	uint32_t open_read_fail_per_mille; /* while the cache is opened: errors that pass */
 	bool corrupt;
 	uint32_t shard_count, expected_entry_bytes, checkpoint_interval_s;
 	uint64_t device_bytes;

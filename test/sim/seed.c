@@ -89,7 +89,8 @@ begin_seed(struct sim *world, uint64_t seed)
 	world->model.unreadable = world->plan.read_fail_per_mille != 0;
 	world->model.strict = world->plan.write_fail_per_mille == 0 &&
 			      world->plan.flush_fail_per_mille == 0 &&
-			      world->plan.read_fail_per_mille == 0 && !world->plan.corrupt;
+			      world->plan.read_fail_per_mille == 0 &&
+			      world->plan.open_read_fail_per_mille == 0 && !world->plan.corrupt;
 	world->next_content = 1;
 }
 

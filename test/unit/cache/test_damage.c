@@ -41,13 +41,19 @@ info(void)
 	return ret;
 }
 
+static uint64_t places; /* blocks of the shard */
+
+static void
+begin(void)
+{
+	stage_start();
+	places = (uint64_t)stage.cache->shards[0].segment_count * SEGMENT_BLOCKS;
+}
+
 /* The device's byte of a position in the log. */
 static uint64_t
 byte_of(uint64_t position)
 {
-	uint64_t places =
-	    (uint64_t)stage.cache->shards[0].segment_count * stage.cache->shards[0].segment_blocks;
-
 	return stage.data_offset + position % places * DISK_BLOCK;
 }
 
@@ -67,7 +73,7 @@ test_what_a_failed_flush_lost_is_found_where_it_was_written_again(void)
 {
 	uint64_t at, bytes;
 
-	stage_start();
+	begin();
 	stage_store_many(0, 10, 3000, 1, 4);
 	CU_ASSERT(stage_flush() == 0);
 	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 1, 0);
@@ -85,5 +91,333 @@ test_what_a_failed_flush_lost_is_found_where_it_was_written_again(void)
 	CU_ASSERT(count_found(0, 70, 1) == 70);
 }
 
-UT_SUITE(cache_damage, setup, stage_teardown,
-	 UT_CASE(test_what_a_failed_flush_lost_is_found_where_it_was_written_again));
+/* --- What stands in for a header --- */
+
+/* Objects k0 to k99, and of volume 1 dirty blocks 0 to 9, in several segments; all flushed. */
+static void
+fill_more(void)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		stage_store_many(i * 10, 10, 3000, 1, 4);
+		CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, i, 1, 1) ==
+			  0);
+	}
+	CU_ASSERT(stage_flush() == 0);
+	stage_store_many(100, 1, 3000, 1, 1); /* a batch that says so */
+	CU_ASSERT(stage_flush() == 0);
+	CU_ASSERT_FATAL(stage.cache->shards[0].head >= 4);
+}
+
+static void
+fill(void)
+{
+	begin();
+	fill_more();
+}
+
+static uint32_t
+count_blocks(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < 10; i++)
+		count += stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, i, 1, 0) == 0 &&
+			 stage_req.hit[0] == 1 && stage_req.dirty[0] == 1 && stage_block_is(0, 1);
+	return count;
+}
+
+static bool
+all_is_there(void)
+{
+	return info().damaged_segments == 0 && info().suspect_entries == 0 &&
+	       count_found(0, 101, 1) == 101 && count_blocks() == 10;
+}
+
+static uint64_t
+segment_byte(uint64_t sequence)
+{
+	return byte_of(sequence * SEGMENT_BLOCKS);
+}
+
+/* One bit of a block. */
+static void
+flip(uint64_t at)
+{
+	uint8_t byte;
+
+	stage_raw(TARN_IO_READ, &byte, at + 1000, 1);
+	byte ^= 4;
+	stage_raw(TARN_IO_WRITE, &byte, at + 1000, 1);
+}
+
+static void
+test_no_segment_needs_its_header(void)
+{
+	uint64_t head;
+
+	fill();
+	head = stage.cache->shards[0].head;
+	stage_crash();
+	for (uint64_t sequence = 1; sequence <= head; sequence++)
+		flip(segment_byte(sequence));
+	stage_start();
+	CU_ASSERT(all_is_there());
+	/* It goes on from there. */
+	stage_store_many(0, 101, 3000, 2, 8);
+	CU_ASSERT(stage_flush() == 0);
+	stage_crash();
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 0 && count_found(0, 101, 2) == 101);
+}
+
+static void
+test_a_header_that_cannot_be_read_is_not_needed_either(void)
+{
+	fill();
+	stage_crash();
+	stage_unreadable(segment_byte(2), DISK_BLOCK);
+	stage_start();
+	stage_clear();
+	CU_ASSERT(all_is_there());
+}
+
+static void
+test_an_error_that_passes_costs_nothing(void)
+{
+	fill();
+	CU_ASSERT(stage_checkpoint() == 0);
+	stage_crash();
+	for (uint64_t at = 0; at < 40; at++) {
+		/* Of the superblocks, the checkpoint, the headers, batches: twice in a row. */
+		stage_inject(TARN_IO_READ, TARN_ERROR_FAILURE, 2, at);
+		stage_start();
+		stage_clear();
+		CU_ASSERT(info().damaged_segments == 0 && !info().checkpoint_damaged);
+		CU_ASSERT(count_found(0, 101, 1) == 101 && count_blocks() == 10);
+		stage_crash();
+	}
+}
+
+static void
+test_one_superblock_that_can_be_read_is_enough(void)
+{
+	fill();
+	stage_crash();
+	stage_unreadable(DISK_BLOCK, DISK_BLOCK);
+	stage_start();
+	stage_clear();
+	CU_ASSERT(all_is_there());
+	stage_crash();
+	stage_unreadable(0, 2 * DISK_BLOCK);
+	CU_ASSERT(stage_open() == -EIO);
+	stage_clear();
+	stage_start();
+	CU_ASSERT(all_is_there());
+}
+
+static void
+test_a_checkpoint_stands_in_for_what_is_lost_of_a_segment(void)
+{
+	fill();
+	CU_ASSERT(stage_checkpoint() == 0);
+	stage_crash();
+	/* Header, first batch's header and footer. */
+	flip(segment_byte(2));
+	flip(segment_byte(2) + DISK_BLOCK);
+	flip(segment_byte(3) - DISK_BLOCK);
+	stage_start();
+	CU_ASSERT(info().checkpoint_used);
+	CU_ASSERT(all_is_there());
+	/* And its blocks are moved when their turn comes. */
+	stage_store_many(0, 6000, 3000, 2, 16);
+	CU_ASSERT(stage.cache->shards[0].freed > 3);
+	CU_ASSERT(count_blocks() == 10);
+}
+
+/* --- Damage --- */
+
+/* Each object is as it was, or a miss; each block is as it was, an error, or (if may_miss) none. */
+static bool
+nothing_is_wrong(bool may_miss)
+{
+	for (uint32_t i = 0; i <= 100; i++) {
+		char key[16];
+		int status;
+
+		snprintf(key, sizeof(key), "k%u", i);
+		status = stage_lookup(key);
+		if (status != -ENOENT &&
+		    (status != 0 || !stage_same(stage_value, stage_op.value_bytes, i, 1)))
+			return false;
+	}
+	for (uint32_t i = 0; i < 10; i++) {
+		int status = stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, i, 1, 0);
+		bool right = status == 0 && stage_req.hit[0] == 1 && stage_block_is(0, 1);
+		bool miss = status == 0 && stage_req.hit[0] == 0;
+
+		if (!right && !(miss && may_miss) && status != -EIO)
+			return false;
+	}
+	return true;
+}
+
+static void
+lose_segment(uint64_t sequence)
+{
+	wipe(segment_byte(sequence), SEGMENT_BLOCKS * DISK_BLOCK);
+}
+
+static void
+test_the_loss_of_the_oldest_segment_is_told(void)
+{
+	fill();
+	stage_crash();
+	lose_segment(1);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 1);
+	CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(90, 11, 1) == 11);
+	CU_ASSERT(nothing_is_wrong(true));
+}
+
+static void
+test_the_loss_of_a_segment_drops_what_is_clean_before_it_and_suspects_what_is_dirty(void)
+{
+	fill();
+	stage_crash();
+	lose_segment(3);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries >= 2);
+	CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(90, 11, 1) == 11);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
+	CU_ASSERT(nothing_is_wrong(true));
+	/* It stays so, also when the suspect blocks are moved. */
+	stage_store_many(1000, 6000, 3000, 2, 16);
+	CU_ASSERT(stage.cache->shards[0].freed > 3);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
+}
+
+static void
+test_a_segment_that_cannot_be_read_is_damage(void)
+{
+	fill();
+	stage_crash();
+	stage_unreadable(segment_byte(3), SEGMENT_BLOCKS * DISK_BLOCK);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries >= 2);
+	CU_ASSERT(nothing_is_wrong(true));
+}
+
+static void
+test_what_cannot_be_read_behind_the_log_may_have_been_flushed(void)
+{
+	uint64_t head;
+
+	fill();
+	head = stage.cache->shards[0].head;
+	stage_crash();
+	/* The segment that nobody opened: it cannot be known. */
+	stage_unreadable(segment_byte(head + 1), SEGMENT_BLOCKS * DISK_BLOCK);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries == 10);
+	CU_ASSERT(nothing_is_wrong(false));
+}
+
+static void
+test_a_batch_that_cannot_be_read_at_the_end_of_the_log_is_damage(void)
+{
+	uint64_t end;
+
+	fill();
+	stage_store_many(0, 1, 3000, 2, 1); /* flushed, and no header says so */
+	CU_ASSERT(stage_flush() == 0);
+	end = stage.cache->shards[0].durable;
+	stage_crash();
+	stage_unreadable(byte_of(end - 2), DISK_BLOCK);
+	stage_start();
+	stage_clear();
+	CU_ASSERT(info().damaged_segments == 1);
+	CU_ASSERT(stage_lookup("k0") == -ENOENT);
+}
+
+static void
+test_a_payload_that_cannot_be_read_is_no_end_of_the_log(void)
+{
+	uint64_t at;
+
+	begin();
+	/* None of it is flushed, and the process dies. */
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 0, 1, 1) == 0);
+	at = byte_of(stage.cache->shards[0].committed - 1);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_STORE, TARN_CACHE_BLOCK_DIRTY, 1, 1, 1) == 0);
+	stage_crash();
+	stage_unreadable(at, DISK_BLOCK);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 0);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
+	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 1, 1, 0) == 0 && stage_block_is(0, 1));
+}
+
+/* --- A partial restore --- */
+
+static void
+test_a_segment_in_the_place_of_another_is_not_believed(void)
+{
+	uint8_t *segment = malloc(SEGMENT_BLOCKS * DISK_BLOCK);
+
+	for (uint32_t clean = 0; clean < 2; clean++) {
+		stage.opts.force = clean != 0;
+		fill();
+		stage.opts.force = false;
+		if (clean == 0)
+			stage_crash();
+		else
+			CU_ASSERT(stage_stop() == 0);
+		stage_raw(TARN_IO_READ, segment, segment_byte(1), SEGMENT_BLOCKS * DISK_BLOCK);
+		stage_raw(TARN_IO_WRITE, segment, segment_byte(2), SEGMENT_BLOCKS * DISK_BLOCK);
+		stage_start();
+		CU_ASSERT(nothing_is_wrong(clean == 0));
+		CU_ASSERT((info().damaged_segments == 0) == (clean != 0));
+		stage_clear();
+		CU_ASSERT(stage_stop() == 0);
+	}
+	free(segment);
+}
+
+static void
+test_an_older_image_of_a_segment_is_damage(void)
+{
+	uint8_t *segment = malloc(SEGMENT_BLOCKS * DISK_BLOCK);
+	uint64_t sequence;
+
+	begin();
+	stage_store_many(1000, 10, 3000, 1, 4);
+	sequence = stage.cache->shards[0].head;
+	/* The same life, with fewer batches in it. */
+	CU_ASSERT(stage_flush() == 0);
+	stage_raw(TARN_IO_READ, segment, segment_byte(sequence), SEGMENT_BLOCKS * DISK_BLOCK);
+	fill_more();
+	stage_crash();
+	stage_raw(TARN_IO_WRITE, segment, segment_byte(sequence), SEGMENT_BLOCKS * DISK_BLOCK);
+	stage_start();
+	CU_ASSERT(info().damaged_segments == 1);
+	CU_ASSERT(nothing_is_wrong(true));
+	CU_ASSERT(count_found(90, 11, 1) == 11);
+	free(segment);
+}
+
+UT_SUITE(
+    cache_damage, setup, stage_teardown,
+    UT_CASE(test_what_a_failed_flush_lost_is_found_where_it_was_written_again),
+    UT_CASE(test_no_segment_needs_its_header),
+    UT_CASE(test_a_header_that_cannot_be_read_is_not_needed_either),
+    UT_CASE(test_an_error_that_passes_costs_nothing),
+    UT_CASE(test_one_superblock_that_can_be_read_is_enough),
+    UT_CASE(test_a_checkpoint_stands_in_for_what_is_lost_of_a_segment),
+    UT_CASE(test_the_loss_of_the_oldest_segment_is_told),
+    UT_CASE(test_the_loss_of_a_segment_drops_what_is_clean_before_it_and_suspects_what_is_dirty),
+    UT_CASE(test_a_segment_that_cannot_be_read_is_damage),
+    UT_CASE(test_what_cannot_be_read_behind_the_log_may_have_been_flushed),
+    UT_CASE(test_a_batch_that_cannot_be_read_at_the_end_of_the_log_is_damage),
+    UT_CASE(test_a_payload_that_cannot_be_read_is_no_end_of_the_log),
+    UT_CASE(test_a_segment_in_the_place_of_another_is_not_believed),
+    UT_CASE(test_an_older_image_of_a_segment_is_damage));

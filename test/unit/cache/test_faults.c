@@ -310,8 +310,9 @@ test_damage_in_old_flushed_log_is_told_and_revives_nothing(void)
 	CU_ASSERT(stage.cache->shards[0].head >= 5);
 	offset = stage.cache->super->data_offset + 2 * (uint64_t)stage.cache->segment_bytes;
 	stage_crash();
-	memset(stage_value, 0x5a, 4096);
-	stage_raw(TARN_IO_WRITE, stage_value, offset, 4096); /* the header of segment 2 */
+	/* Segment 2: its header, and what would stand in for it. */
+	memset(stage_value, 0x5a, 128 * 1024);
+	stage_raw(TARN_IO_WRITE, stage_value, offset, 128 * 1024);
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments != 0);
 	CU_ASSERT(stage.cache->info.suspect_entries == 1);
