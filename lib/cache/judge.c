@@ -273,7 +273,9 @@ check_beginning(struct recovery *recovery)
 		uint64_t sequence = recovery->chain[recovery->first].sequence;
 		uint64_t previous = recovery_found(recovery, sequence)->previous;
 
-		if (sequence <= floor || previous < floor)
+		if (sequence <= floor || previous < floor ||
+		    shard_position(shard, sequence, 0) <=
+			gap_around(recovery, shard_position(shard, floor, 0)))
 			return;
 		if (flushed)
 			add_damage(recovery, shard_position(shard, sequence, 0));

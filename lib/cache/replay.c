@@ -124,6 +124,7 @@ replay_ban(struct recovery *recovery, const struct found_ban *found, const void 
 
 	if (ban == NULL) {
 		/* It may have banned anything before it. */
+		recovery->damaged_count++;
 		recovery->damage = tarn_max_u64(recovery->damage, found->position);
 		return;
 	}

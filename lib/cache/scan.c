@@ -15,6 +15,7 @@
 #include "lib/cache/scan.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tarn/env.h"
@@ -22,6 +23,7 @@
 #define WINDOW_BLOCKS 32
 
 static void walk(struct scan *scan);
+static void read_payload_block(struct scan *scan);
 
 void
 scan_fini(struct scan *scan)
@@ -40,6 +42,8 @@ finish(struct scan *scan, int status)
 	tarn_iobuf_put(scan->payload);
 	scan->buf = scan->payload = NULL;
 	scan->payload_blocks = 0;
+	free(scan->lost);
+	scan->lost = NULL;
 	scan->done(scan, status);
 }
 
@@ -92,26 +96,100 @@ at_end(const struct scan *scan)
 	return scan->buf + (size_t)(scan->end_block - scan->window_block) * DISK_BLOCK;
 }
 
-static void
-payload_read(void *arg, int status)
+/* Whether a block of the batch's payload that an entry has its own in cannot be read. */
+static bool
+is_lost(const struct scan *scan, const struct disk_batch *batch, const struct disk_entry *entry)
 {
-	struct scan *scan = arg;
+	uint32_t first = entry->place / DISK_BLOCK_UNITS - batch->block - 1;
+	uint64_t bytes = (uint64_t)(entry->place % DISK_BLOCK_UNITS) * DISK_UNIT + entry->length;
+
+	if (scan->lost == NULL || !format_entry_has_payload(entry))
+		return false;
+	for (uint32_t i = 0; i * (uint64_t)DISK_BLOCK < bytes; i++)
+		if (scan->lost[first + i])
+			return true;
+	return false;
+}
+
+/*
+ * What cannot be read is not torn, as far as anybody knows. It may hide a dirty block that was
+ * flushed: so blocks are errors from here on, and objects are forgotten. Bans are read again later.
+ */
+static void
+give_up(struct disk_entry *entry)
+{
+	if (entry->kind == DISK_BLOCK_ENTRY) {
+		entry->flags |= DISK_ENTRY_DIRTY | DISK_ENTRY_SUSPECT;
+	} else if (entry->kind == DISK_OBJECT_ENTRY) {
+		entry->kind = DISK_FORGET_OBJECT;
+		entry->length = 0;
+	}
+}
+
+static void
+payload_there(struct scan *scan)
+{
 	const struct disk_batch *batch = at_end(scan);
 	uint64_t base = (uint64_t)(batch->block + 1) * DISK_BLOCK;
+	uint32_t first = scan->entry_count;
 
-	/* Where it cannot be read it is not torn; what is lost is seen by who looks it up. */
-	for (uint32_t i = 0; i < batch->entry_count && status == 0; i++) {
+	for (uint32_t i = 0; i < batch->entry_count; i++) {
 		const struct disk_entry *entry = &batch->entry[i];
 		uint64_t at = (uint64_t)entry->place * DISK_UNIT;
 
-		if (format_entry_has_payload(entry) &&
+		if (format_entry_has_payload(entry) && !is_lost(scan, batch, entry) &&
 		    !format_payload_verify(entry, scan->payload + (at - base), scan->seed)) {
 			finish(scan, 0);
 			return;
 		}
 	}
 	take_batch(scan, batch);
+	for (uint32_t i = 0; i < batch->entry_count; i++)
+		if (is_lost(scan, batch, &batch->entry[i]))
+			give_up(&scan->entries[first + i]);
+	free(scan->lost);
+	scan->lost = NULL;
 	walk(scan);
+}
+
+static void
+payload_block_read(void *arg, int status)
+{
+	struct scan *scan = arg;
+
+	scan->lost[scan->lost_next++] = status != 0;
+	read_payload_block(scan);
+}
+
+static void
+read_payload_block(struct scan *scan)
+{
+	const struct disk_batch *batch = at_end(scan);
+	uint32_t next = scan->lost_next;
+
+	if (next == batch->block_count - 1)
+		payload_there(scan);
+	else
+		read_blocks(scan, scan->payload + (size_t)next * DISK_BLOCK,
+			    batch->block + 1 + next, 1, payload_block_read);
+}
+
+static void
+payload_read(void *arg, int status)
+{
+	struct scan *scan = arg;
+	const struct disk_batch *batch = at_end(scan);
+
+	if (status == 0) {
+		payload_there(scan);
+		return;
+	}
+	scan->lost_next = 0;
+	scan->lost = calloc(batch->block_count - 1, sizeof(scan->lost[0]));
+	if (scan->lost == NULL)
+		finish(scan, -ENOMEM);
+	else
+		read_payload_block(scan);
 }
 
 /* Whether all payloads lie within their batch. */

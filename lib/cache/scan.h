@@ -36,6 +36,8 @@ struct scan {
 	uint32_t window_block, window_count, window_max;
 	uint8_t *payload;
 	uint32_t payload_blocks, entries_max;
+	bool *lost; /* blocks of a payload that cannot be read; NULL: it was read at once */
+	uint32_t lost_next;
 };
 
 /**

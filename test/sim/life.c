@@ -3,6 +3,7 @@
  * One life of the process that runs the engine: open, look at everything, work, stop; or a crash
  * at any I/O of it. One reactor, turned by hand; the time is what is made of it here.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,7 +330,8 @@ begin_format(void)
 	memset(sim->volume, 0, sizeof(sim->volume));
 	sim->volume_id_max = 0;
 	sim->formatted = sim->corrupted = sim->blank = sim->model.damaged = false;
-	sim->model.unreadable = sim->plan.read_fail_per_mille != 0;
+	sim->model.unreadable =
+	    sim->plan.read_fail_per_mille != 0 || sim->plan.open_read_fail_per_mille != 0;
 	memset(sim->device.segment_count, 0, sizeof(sim->device.segment_count));
 	memset(sim->tail, 0, sizeof(sim->tail));
 }
@@ -395,6 +397,12 @@ open_cache(void)
 	tarn_cache_create(&opts, opened, &opening);
 	sim_wait(&opening.done, "opening");
 	sim->device.read_fail_per_mille = 0;
+	if (opening.status == -EIO && sim->plan.open_read_fail_per_mille != 0) {
+		/* Errors that did not pass soon enough: it is refused, and tried again later. */
+		opening.done = false;
+		tarn_cache_create(&opts, opened, &opening);
+		sim_wait(&opening.done, "opening");
+	}
 	if (opening.status != 0)
 		sim_fail("opening failed with %d: %s", opening.status, opening.reason.text);
 	if (sim->life_plan.phase == CRASH_OPEN)

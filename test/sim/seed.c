@@ -86,7 +86,8 @@ begin_seed(struct sim *world, uint64_t seed)
 	memset(world->volume, 0, sizeof(world->volume));
 	memset(world->tail, 0, sizeof(world->tail));
 	world->model.segment_slack = 40;
-	world->model.unreadable = world->plan.read_fail_per_mille != 0;
+	world->model.unreadable =
+	    world->plan.read_fail_per_mille != 0 || world->plan.open_read_fail_per_mille != 0;
 	world->model.strict = world->plan.write_fail_per_mille == 0 &&
 			      world->plan.flush_fail_per_mille == 0 &&
 			      world->plan.read_fail_per_mille == 0 &&
