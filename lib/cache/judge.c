@@ -275,7 +275,7 @@ check_beginning(struct recovery *recovery)
 
 		if (sequence <= floor || previous < floor ||
 		    shard_position(shard, sequence, 0) <=
-			gap_around(recovery, shard_position(shard, floor, 0)))
+			claims_gap_around(recovery, shard_position(shard, floor, 0)))
 			return;
 		if (flushed)
 			add_damage(recovery, shard_position(shard, sequence, 0));

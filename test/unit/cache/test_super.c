@@ -141,8 +141,9 @@ test_a_flush_that_fails_for_a_superblock_leaves_the_log_in_doubt(void)
 	CU_ASSERT(shard->committed > shard->durable);
 	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 1, 0);
 	CU_ASSERT(stage_volume_set(uuid, 1) == -EIO);
-	CU_ASSERT(shard->gap_end > shard->gap_start);
-	CU_ASSERT(stage_flush() == 0 && shard->durable >= shard->gap_end);
+	CU_ASSERT(shard->counters.flush_error_count == 1 && shard->durable < shard->committed);
+	CU_ASSERT(stage_flush() == 0 && shard->gap_end > shard->gap_start &&
+		  shard->durable >= shard->gap_end);
 }
 
 /* --- What is refused --- */
