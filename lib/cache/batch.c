@@ -18,19 +18,21 @@ free_batch(struct shard *shard)
 	return NULL;
 }
 
-struct batch *
-batch_open(struct shard *shard, uint32_t payload_blocks, bool packed)
+int
+batch_open(struct shard *shard, uint32_t payload_blocks, bool packed, struct batch **ret)
 {
 	struct batch *batch = free_batch(shard);
 
 	if (batch == NULL)
-		return NULL;
+		return -EAGAIN;
 	batch->buf = batch->own_buf;
 	batch->limit_blocks = packed ? BATCH_BLOCKS - 1 : BATCH_BLOCKS;
 	if (1 + payload_blocks > BATCH_BLOCKS) {
-		batch->buf = tarn_iobuf_get((size_t)(1 + payload_blocks) * DISK_BLOCK);
-		if (batch->buf == NULL)
-			return NULL;
+		void *buf = tarn_iobuf_get((size_t)(1 + payload_blocks) * DISK_BLOCK);
+
+		if (buf == NULL)
+			return -ENOMEM;
+		batch->buf = buf;
 		batch->limit_blocks = 1 + payload_blocks;
 	}
 	memset(batch->buf, 0, DISK_BLOCK);
@@ -45,7 +47,8 @@ batch_open(struct shard *shard, uint32_t payload_blocks, bool packed)
 	batch->opened_ns = tarn_reactor_turn_ns();
 	memset(batch->undo_map, 0, sizeof(batch->undo_map));
 	TAILQ_INIT(&batch->waiters);
-	return batch;
+	*ret = batch;
+	return 0;
 }
 
 void

@@ -103,8 +103,7 @@ have_batch(struct shard *shard, enum log_class class, const struct disk_entry *e
 	if (status != 0)
 		return status;
 	/* The first of a segment says what its header does, for where that is lost. */
-	shard->open_batch = batch_open(shard, blocks, packed && shard->cursor != 1);
-	return shard->open_batch != NULL ? 0 : -EAGAIN;
+	return batch_open(shard, blocks, packed && shard->cursor != 1, &shard->open_batch);
 }
 
 /*

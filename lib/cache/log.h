@@ -72,6 +72,7 @@ TAILQ_HEAD(log_waiters, log_waiter);
 enum batch_state { BATCH_FREE, BATCH_OPEN, BATCH_CLOSED };
 
 #define BATCH_BLOCKS (1 + DISK_BATCH_ENTRIES)
+#define BATCH_BYTES_KEPT (DISK_BATCH_ENTRIES * DISK_BLOCK) /* payload that needs no new memory */
 #define BATCH_UNDO_WORDS ((DISK_BATCH_ENTRIES + 63) / 64)
 
 /* What the index said of a dirty block before an entry took its place. */
@@ -147,7 +148,9 @@ struct log_slot {
 
 /**
  * Make room for an entry and its payload. The caller fills both in at once, and moves the index.
- * \return 0 with *ret; -EAGAIN: no batch or segment is free now (see shard_block()); -EIO: failed.
+ * \return 0 with *ret; -EAGAIN: no batch or segment is free now (see shard_block()); -EIO: failed;
+ * -ENOMEM: payload_bytes is more than BATCH_BYTES_KEPT, and there is no I/O memory for that. Nobody
+ * tells when there is: it is not to be waited for.
  */
 int log_append(struct shard *shard, enum log_class class, const struct disk_entry *entry,
 	       uint32_t payload_bytes, struct log_slot *ret);
@@ -200,8 +203,8 @@ struct segment *segment_of(struct shard *shard, uint64_t sequence);
 
 /* --- batch.c --- */
 
-/** Take a free batch and place it at the cursor. \return NULL: none, or no memory. */
-struct batch *batch_open(struct shard *shard, uint32_t payload_blocks, bool packed);
+/** Take a free batch and place it at the cursor. \return 0, -EAGAIN: none, or -ENOMEM. */
+int batch_open(struct shard *shard, uint32_t payload_blocks, bool packed, struct batch **ret);
 /** Fill in and seal the header; the cursor moves behind it. */
 void batch_close(struct shard *shard, struct batch *batch);
 /** Move a closed batch to the cursor of the open segment: places, checksums, index. */

@@ -94,8 +94,8 @@ read_entry(struct move *move)
 			    move->block_count);
 }
 
-/* \return false: none is free, or no memory. */
-static bool
+/* \return 0, -EAGAIN: none is free, or -ENOMEM. */
+static int
 move_start(struct mover *mover, const struct disk_entry *entry)
 {
 	uint32_t in_block = entry->place % DISK_BLOCK_UNITS * DISK_UNIT;
@@ -105,18 +105,18 @@ move_start(struct mover *mover, const struct disk_entry *entry)
 		if (mover->moves[i].state == MOVE_FREE)
 			move = &mover->moves[i];
 	if (move == NULL)
-		return false;
+		return -EAGAIN;
 	move->block_count = (in_block + entry->length + DISK_BLOCK - 1) / DISK_BLOCK;
 	move->buf = tarn_iobuf_get((size_t)move->block_count * DISK_BLOCK);
 	if (move->buf == NULL)
-		return false;
+		return -ENOMEM;
 	move->mover = mover;
 	move->entry = entry;
 	move->tries = 0;
 	mover->busy_count++;
 	mover->credit_units -= (int64_t)units_of(entry);
 	read_entry(move);
-	return true;
+	return 0;
 }
 
 /* --- Appending --- */
@@ -177,11 +177,12 @@ wanted_now(struct mover *mover, const struct move *move, const struct index_slot
 }
 
 /*
- * A clean entry of a gap that cannot be read: it is not written again, and power loss may take it,
- * so that an older version would come back. \return as log_append().
+ * A clean entry of a gap that cannot be read, or for which there is no memory: it is not written
+ * again, and power loss may take it, so that an older version would come back. \return as
+ * log_append().
  */
 static int
-forget_bad(struct mover *mover, const struct move *move, struct index_slot *slot)
+forget(struct mover *mover, const struct move *move, struct index_slot *slot)
 {
 	bool object = move->entry->kind == DISK_OBJECT_ENTRY;
 	struct disk_entry entry = {
@@ -195,6 +196,21 @@ forget_bad(struct mover *mover, const struct move *move, struct index_slot *slot
 
 	if (status == 0)
 		index_remove(&mover->shard->index, slot);
+	return status;
+}
+
+/* Nothing is appended, but a tombstone where one is needed. \return as move_append(). */
+static int
+move_nothing(struct mover *mover, struct move *move, struct index_slot *slot)
+{
+	int status = 0;
+
+	if (mover->everything && slot != NULL)
+		status = forget(mover, move, slot);
+	if (status == 0) {
+		mover->credit_units += (int64_t)units_of(move->entry);
+		move_free(mover, move);
+	}
 	return status;
 }
 
@@ -213,16 +229,8 @@ move_append(struct mover *mover, struct move *move)
 	/* Not live any more: perhaps it has expired, and nothing else says so. */
 	if (slot == NULL && mover->everything && !mover_control(mover, move->entry))
 		return -EAGAIN;
-	if (!wanted_now(mover, move, slot)) {
-		status = mover->everything && move->bad && slot != NULL
-			     ? forget_bad(mover, move, slot)
-			     : 0;
-		if (status == 0) {
-			mover->credit_units += (int64_t)units_of(move->entry);
-			move_free(mover, move);
-		}
-		return status;
-	}
+	if (!wanted_now(mover, move, slot))
+		return move_nothing(mover, move, move->bad ? slot : NULL);
 	entry.flags = 0;
 	if ((slot->id & INDEX_DIRTY) != 0)
 		entry.flags |= DISK_ENTRY_DIRTY;
@@ -234,6 +242,9 @@ move_append(struct mover *mover, struct move *move)
 		entry.expiry_s = record_of(move)->expiry_s;
 	}
 	status = log_append(shard, LOG_RESERVE, &entry, entry.length, &place);
+	/* A large object, so it is clean: it goes rather than have all wait for memory. */
+	if (status == -ENOMEM)
+		return move_nothing(mover, move, slot);
 	if (status != 0)
 		return status;
 	seal_payload(move, &place);
@@ -283,10 +294,16 @@ static bool
 look_at(struct mover *mover, const struct disk_entry *entry)
 {
 	const struct index_slot *slot = mover_slot(mover->shard, mover->sequence, entry);
+	int status;
 
-	if (slot != NULL)
-		return !wanted(mover, entry, slot) || move_start(mover, entry);
-	return !mover->everything || mover_control(mover, entry);
+	if (slot == NULL)
+		return !mover->everything || mover_control(mover, entry);
+	if (!wanted(mover, entry, slot))
+		return true;
+	status = move_start(mover, entry);
+	/* Without memory what may go goes: it would hold up all that wait for room. */
+	return status == 0 ||
+	       (status == -ENOMEM && !mover->everything && (slot->id & INDEX_DIRTY) == 0);
 }
 
 /*

@@ -196,6 +196,8 @@ store(struct op *op, struct index_slot *slot, uint64_t bytes)
 			index_remove(index, slot);
 		if (status == -EAGAIN)
 			block_op(op, store_task);
+		else if (status == -ENOMEM)
+			refuse(op, TARN_CACHE_REJECT_MEMORY, -ENOMEM);
 		else
 			refuse(op, TARN_CACHE_REJECT_FAILED, -EIO);
 		return;

@@ -16,7 +16,6 @@ setup(void)
 	stats = calloc(1, sizeof(*stats));
 	stage.opts.shard_count = 1;
 	stage.opts.segment_bytes = 128 * 1024;
-	stage_device(16u << 20);
 }
 
 static void
@@ -43,6 +42,7 @@ test_with_everything_used_half_of_each_segment_is_appended_again_and_not_more(vo
 	struct tarn_cache_counters *now = &stats->total;
 	uint64_t freed, again;
 
+	stage_device(16u << 20);
 	stage_start();
 	stage_store_many(0, 2000, VALUE, 1, 32);
 	look_up_all(0, 2000);
@@ -58,5 +58,45 @@ test_with_everything_used_half_of_each_segment_is_appended_again_and_not_more(vo
 	CU_ASSERT(again > freed * 4 && again <= (freed + SHARD_FREEING_MAX + 1) * 8);
 }
 
-UT_SUITE(cache_room, setup, teardown,
-	 UT_CASE(test_with_everything_used_half_of_each_segment_is_appended_again_and_not_more));
+/* --- No I/O memory --- */
+
+#define HOARD_MAX 4096
+
+static uint32_t
+hoard_size(void **bufs, uint32_t count, size_t bytes)
+{
+	while (count < HOARD_MAX && (bufs[count] = tarn_iobuf_get(bytes)) != NULL)
+		count++;
+	return count;
+}
+
+static void
+test_a_large_store_for_which_there_is_no_memory_is_refused_and_leaves_nothing_old(void)
+{
+	void **bufs = calloc(HOARD_MAX, sizeof(*bufs));
+	uint8_t *value = calloc(1, 700000);
+	uint32_t count;
+
+	stage_device(96u << 20);
+	stage.opts.segment_bytes = 1 << 20;
+	stage_start();
+	CU_ASSERT(stage_store("large", value, 700000) == 0 && stage_lookup("large") == 0);
+	CU_ASSERT(stage_store("other", value, 700000) == 0);
+	count = hoard_size(bufs, hoard_size(bufs, 0, 2 << 20), 1 << 20);
+	CU_ASSERT(stage_store("large", value, 700000) == -ENOMEM);
+	CU_ASSERT(stage_store("new", value, 700000) == -ENOMEM);
+	CU_ASSERT(stage_lookup("large") == -ENOENT && stage_exists("other") == 0);
+	CU_ASSERT(stage_store("small", value, 1000) == 0);
+	stage_stats(stats);
+	CU_ASSERT(stats->total.reject[TARN_CACHE_REJECT_MEMORY] == 2);
+	while (count > 0)
+		tarn_iobuf_put(bufs[--count]);
+	CU_ASSERT(stage_store("large", value, 700000) == 0 && stage_lookup("large") == 0);
+	free(value);
+	free(bufs);
+}
+
+UT_SUITE(
+    cache_room, setup, teardown,
+    UT_CASE(test_with_everything_used_half_of_each_segment_is_appended_again_and_not_more),
+    UT_CASE(test_a_large_store_for_which_there_is_no_memory_is_refused_and_leaves_nothing_old));
