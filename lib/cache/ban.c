@@ -38,17 +38,19 @@ end_of(const struct disk_ban *rule)
 	return __builtin_add_overflow(rule->from, rule->count, &end) ? UINT64_MAX : end;
 }
 
-/* Whether a later rule bans all that an earlier one does. */
+/* Whether a later rule (or the same) bans all that an earlier one does. */
 static bool
-covers(const struct disk_ban *rule, const void *prefix, const struct ban *old)
+covers(const struct disk_ban *rule, const void *prefix, const struct disk_ban *old,
+       const void *old_prefix)
 {
-	if (rule->kind != old->rule.kind || rule->position < old->rule.position)
+	if (rule->kind != old->kind || rule->position < old->position)
 		return false;
 	if (rule->kind == DISK_BAN_PREFIX)
-		return rule->prefix_bytes <= old->rule.prefix_bytes &&
-		       memcmp(prefix, old->prefix, rule->prefix_bytes) == 0;
-	return rule->volume == old->rule.volume && rule->from <= old->rule.from &&
-	       end_of(rule) >= end_of(&old->rule);
+		return rule->prefix_bytes <= old->prefix_bytes &&
+		       (rule->prefix_bytes == 0 ||
+			memcmp(prefix, old_prefix, rule->prefix_bytes) == 0);
+	return rule->volume == old->volume && rule->from <= old->from &&
+	       end_of(rule) >= end_of(old);
 }
 
 int
@@ -56,8 +58,11 @@ ban_add(struct ban_list *list, const struct disk_ban *rule, const void *prefix)
 {
 	struct ban *ban;
 
+	for (uint32_t i = 0; i < list->count; i++)
+		if (covers(&list->bans[i].rule, list->bans[i].prefix, rule, prefix))
+			return 0;
 	for (uint32_t i = list->count; i-- > 0;)
-		if (covers(rule, prefix, &list->bans[i]))
+		if (covers(rule, prefix, &list->bans[i].rule, list->bans[i].prefix))
 			drop(list, i);
 	if (list->count == BAN_COUNT_MAX)
 		return -ENOSPC;
@@ -71,8 +76,14 @@ ban_add(struct ban_list *list, const struct disk_ban *rule, const void *prefix)
 }
 
 bool
-ban_room(const struct ban_list *list)
+ban_room(const struct ban_list *list, const struct disk_ban *rule, const void *prefix)
 {
+	struct disk_ban last = *rule;
+
+	last.position = UINT64_MAX;
+	for (uint32_t i = 0; i < list->count; i++)
+		if (covers(&last, prefix, &list->bans[i].rule, list->bans[i].prefix))
+			return true;
 	return list->count < BAN_COUNT_MAX;
 }
 

@@ -24,10 +24,13 @@ struct ban_list {
 
 int ban_list_init(struct ban_list *list);
 void ban_list_fini(struct ban_list *list);
-/** Add a rule; what it covers goes. \return 0, or -ENOSPC. The rule's position is set. */
+/**
+ * Add a rule, unless a later one covers it; what it covers goes. Its position is set.
+ * \return 0, or -ENOSPC.
+ */
 int ban_add(struct ban_list *list, const struct disk_ban *rule, const void *prefix);
-/** \return whether there is room, or would be. */
-bool ban_room(const struct ban_list *list);
+/** \return whether there is room for this rule, with a position behind all others. */
+bool ban_room(const struct ban_list *list, const struct disk_ban *rule, const void *prefix);
 /** Those before the position (units) have nothing left to ban. */
 void ban_retire(struct ban_list *list, uint64_t position);
 /** A ban moved with its batch. */

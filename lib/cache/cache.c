@@ -177,7 +177,7 @@ append_ban(struct shard *shard, const struct whole *whole)
 	struct log_slot place;
 	int status;
 
-	if (!ban_room(&shard->bans))
+	if (!ban_room(&shard->bans, &rule, whole->prefix))
 		return -ENOSPC;
 	status = log_append(shard, LOG_FOREGROUND, &entry, entry.length, &place);
 	if (status != 0)

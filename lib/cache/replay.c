@@ -119,6 +119,7 @@ replay_segment(struct recovery *recovery, const struct scan *scan)
 void
 replay_ban(struct recovery *recovery, const struct found_ban *found, const void *payload)
 {
+	uint64_t tail = shard_position(recovery->shard, recovery->tail, 0) * DISK_BLOCK_UNITS;
 	const struct disk_ban *ban = payload;
 	struct disk_ban rule;
 
@@ -131,7 +132,9 @@ replay_ban(struct recovery *recovery, const struct found_ban *found, const void 
 	rule = *ban;
 	if (rule.position == 0)
 		rule.position = found->position;
-	if (rule.position <= shard_position(recovery->shard, recovery->tail, 0) * DISK_BLOCK_UNITS)
+	/* Those of the checkpoint that are over by now would take the room of others. */
+	ban_retire(&recovery->shard->bans, tail);
+	if (rule.position <= tail)
 		return;
 	if (ban_add(&recovery->shard->bans, &rule, ban + 1) != 0)
 		recovery->damage = tarn_max_u64(recovery->damage, rule.position);
