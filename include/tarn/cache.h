@@ -223,7 +223,7 @@ typedef void (*tarn_cache_list_cb)(void *arg, int status, const struct tarn_cach
 				   uint32_t info_count, uint64_t cursor);
 /**
  * Up to max_count (1 to 1024) keys from cursor (0: the first) on, in no order. Objects that stay
- * are listed exactly once over all calls; others perhaps.
+ * are listed exactly once over all calls; others perhaps. -ESHUTDOWN: the cache is stopping.
  */
 void tarn_cache_list_keys(struct tarn_cache *cache, uint64_t cursor, uint32_t max_count,
 			  tarn_cache_list_cb cb, void *arg);

@@ -36,11 +36,12 @@ struct tarn_cache_volume {
 /**
  * Find a volume's identity by volume->uuid or make one, and set its generation. Durable, in the
  * superblock, when cb runs; volume->id is filled in before. -ENOSPC: there are 60 already; -EUSERS:
- * all 16,383 numbers have been used, the cache has to be formatted anew; -EIO.
+ * all 16,383 numbers have been used, the cache has to be formatted anew; -EIO;
+ * -ESHUTDOWN.
  */
 void tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume,
 			   tarn_cache_cb cb, void *arg);
-/** Forget an identity, durably. Its blocks were banned before. -ENOENT, -EIO. */
+/** Forget an identity, durably. Its blocks were banned before. -ENOENT, -EIO, -ESHUTDOWN. */
 void tarn_cache_volume_forget(struct tarn_cache *cache, const uint8_t uuid[16], tarn_cache_cb cb,
 			      void *arg);
 /** \return 0 with *ret, or -ENOENT. */
@@ -164,6 +165,7 @@ struct tarn_cache_dirty_walk {
 /**
  * Call walk->fn on the shards' reactors, in turn, with all dirty blocks of a volume, some at a time
  * and in no order; then cb. How a volume finds its dirty blocks after a start. Control reactor.
+ * -ESHUTDOWN: the cache is stopping.
  */
 void tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_walk *walk,
 			   tarn_cache_cb cb, void *arg);

@@ -91,7 +91,7 @@ struct tarn_cache_stats {
 
 /**
  * Gather into stats (NULL: only reset), and with reset start counting anew. Control reactor; stats
- * is the caller's again when cb runs.
+ * is the caller's again when cb runs. -ESHUTDOWN: the cache is stopping; -ENOMEM.
  */
 void tarn_cache_get_stats(struct tarn_cache *cache, bool reset, struct tarn_cache_stats *stats,
 			  tarn_cache_cb cb, void *arg);

@@ -56,6 +56,15 @@ dirty_walked(void *arg)
 }
 
 static void
+dirty_refused(void *arg)
+{
+	struct dirty_walk *walk = arg;
+
+	walk->cb(walk->arg, -ESHUTDOWN);
+	free(walk);
+}
+
+static void
 dirty_step(void *arg)
 {
 	struct dirty_walk *walk = arg;
@@ -105,6 +114,10 @@ tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_wa
 		.cb = cb,
 		.arg = arg,
 	};
+	if (atomic_load(&cache->state) != CACHE_RUNNING) {
+		tarn_msg_send(tarn_reactor_get(0), &walk->msg, dirty_refused, walk);
+		return;
+	}
 	cache->busy_count++;
 	tarn_msg_send(cache->shards[0].reactor, &walk->msg, dirty_step, walk);
 }
@@ -113,7 +126,7 @@ tarn_cache_each_dirty(struct tarn_cache *cache, const struct tarn_cache_dirty_wa
 
 struct key_walk {
 	struct tarn_msg msg;
-	struct tarn_cache *cache;
+	struct tarn_cache *cache; /* NULL: it is stopping, or gone */
 	struct log_read read;
 	uint32_t shard;
 	uint64_t next; /* slot */
@@ -138,8 +151,9 @@ keys_walked(void *arg)
 	struct key_walk *walk = arg;
 	uint64_t cursor = 0;
 
-	walk->cache->busy_count--;
-	if (walk->shard < walk->cache->shard_count)
+	if (walk->cache != NULL)
+		walk->cache->busy_count--;
+	if (walk->cache != NULL && walk->shard < walk->cache->shard_count)
 		cursor = ((uint64_t)walk->shard << CURSOR_SHARD_SHIFT | walk->next) + 1;
 	walk->cb(walk->arg, walk->status, walk->infos, walk->count, cursor);
 	tarn_iobuf_put(walk->buf);
@@ -247,10 +261,15 @@ tarn_cache_list_keys(struct tarn_cache *cache, uint64_t cursor, uint32_t max_cou
 		cb(arg, -ENOMEM, NULL, 0, 0);
 		return;
 	}
-	cache->busy_count++;
-	walk->cache = cache;
 	walk->cb = cb;
 	walk->arg = arg;
+	if (atomic_load(&cache->state) != CACHE_RUNNING) {
+		walk->status = -ESHUTDOWN;
+		tarn_msg_send(tarn_reactor_get(0), &walk->msg, keys_walked, walk);
+		return;
+	}
+	cache->busy_count++;
+	walk->cache = cache;
 	walk->max_count = max_count;
 	walk->infos = calloc(max_count, sizeof(*walk->infos));
 	if (cursor != 0) {

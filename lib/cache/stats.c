@@ -36,6 +36,7 @@ struct gather {
 	tarn_cache_cb cb;
 	void *arg;
 	struct tarn_msg msg;
+	int status;
 };
 
 static uint64_t
@@ -153,16 +154,17 @@ gathered(void *arg)
 	}
 	if (gather->reset)
 		cache->checkpoint_count = 0;
+	cache->busy_count--;
 	gather->cb(gather->arg, 0);
 	free(gather);
 }
 
 static void
-no_memory(void *arg)
+refused(void *arg)
 {
 	struct gather *gather = arg;
 
-	gather->cb(gather->arg, -ENOMEM);
+	gather->cb(gather->arg, gather->status);
 	free(gather);
 }
 
@@ -181,6 +183,12 @@ tarn_cache_get_stats(struct tarn_cache *cache, bool reset, struct tarn_cache_sta
 	    (struct gather){ .cache = cache, .reset = reset, .stats = stats, .cb = cb, .arg = arg };
 	if (stats != NULL)
 		memset(stats, 0, sizeof(*stats));
-	if (tarn_reactor_for_each(visit, gathered, gather) != 0)
-		tarn_msg_send(tarn_reactor_get(0), &gather->msg, no_memory, gather);
+	if (atomic_load(&cache->state) != CACHE_RUNNING)
+		gather->status = -ESHUTDOWN;
+	else
+		gather->status = tarn_reactor_for_each(visit, gathered, gather);
+	if (gather->status == 0)
+		cache->busy_count++;
+	else
+		tarn_msg_send(tarn_reactor_get(0), &gather->msg, refused, gather);
 }

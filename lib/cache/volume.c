@@ -84,6 +84,7 @@ changed(struct super_write *write, int status)
 		change->status = status;
 	if (change->status == 0 && change->volume != NULL)
 		change->volume->id = change->id;
+	change->write.cache->busy_count--;
 	change->cb(change->arg, change->status);
 	free(change);
 }
@@ -94,6 +95,29 @@ begin(void *arg)
 	struct change *change = arg;
 
 	super_write(change->write.cache, &change->write);
+}
+
+static void
+refused(void *arg)
+{
+	struct change *change = arg;
+
+	change->cb(change->arg, -ESHUTDOWN);
+	free(change);
+}
+
+/* Later, and where the cache stops, not at all: from the call on a stop waits for the change. */
+static void
+go(struct change *change)
+{
+	struct tarn_cache *cache = change->write.cache;
+
+	if (atomic_load(&cache->state) == CACHE_RUNNING) {
+		cache->busy_count++;
+		tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
+	} else {
+		tarn_msg_send(tarn_reactor_get(0), &change->msg, refused, change);
+	}
 }
 
 /* \return NULL: no memory, and cb has been told. */
@@ -125,7 +149,7 @@ tarn_cache_volume_set(struct tarn_cache *cache, struct tarn_cache_volume *volume
 	if (change == NULL)
 		return;
 	change->volume = volume;
-	tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
+	go(change);
 }
 
 void
@@ -137,7 +161,7 @@ tarn_cache_volume_forget(struct tarn_cache *cache, const uint8_t uuid[16], tarn_
 	if (change == NULL)
 		return;
 	change->forget = true;
-	tarn_msg_send(tarn_reactor_get(0), &change->msg, begin, change);
+	go(change);
 }
 
 int
