@@ -203,7 +203,8 @@ void tarn_cache_touch(struct tarn_cache_op *op);
 void tarn_cache_exists(struct tarn_cache_op *op);
 /**
  * So many operations of one kind on one cache, each with its own callback, in one go: their device
- * I/O is submitted together. Operations on the same key keep their order.
+ * I/O is submitted together. Stores, removals and touches of the same key take effect in their
+ * order, as those do that one thread asks for one by one; a lookup finds what has taken effect.
  */
 void tarn_cache_submit(struct tarn_cache_op *const *ops, uint32_t op_count,
 		       enum tarn_cache_op_kind kind);

@@ -66,7 +66,7 @@ bad_block(struct block_op *op, uint32_t n, uint32_t place, bool unreadable)
 	shard->counters.miss[unreadable ? TARN_CACHE_MISS_IO : TARN_CACHE_MISS_CRC]++;
 	slot = index_find(&shard->index, index_block_id(user->volume_id, entry.identity));
 	if (slot != NULL && slot->place == place && (slot->id & INDEX_DIRTY) == 0 &&
-	    log_append(shard, LOG_FOREGROUND, &entry, 0, &log_slot) == 0)
+	    log_append(shard, LOG_TOMBSTONE, &entry, 0, &log_slot) == 0)
 		index_remove(&shard->index, slot);
 }
 

@@ -270,7 +270,7 @@ append_run(struct block_op *op, bool (*want)(struct block_op *op, uint32_t n))
 	while (end < user->block_count && want(op, end) && is_dirty(op, end) == dirty)
 		end++;
 	entry.length = end - op->next;
-	status = log_append(op->shard, LOG_FOREGROUND, &entry, 0, &place);
+	status = log_append(op->shard, forget ? LOG_TOMBSTONE : LOG_FOREGROUND, &entry, 0, &place);
 	if (status == 0 && forget && dirty)
 		log_note_undo(op->shard, NULL);
 	for (; status == 0 && op->next < end; op->next++)

@@ -111,12 +111,14 @@ have_batch(struct shard *shard, enum log_class class, const struct disk_entry *e
  * must fit into what is free, for a failed flush has it appended again before anything is freed.
  */
 static bool
-foreground_has_room(struct shard *shard)
+has_room(struct shard *shard, enum log_class class)
 {
 	uint64_t free_count = segment_free_count(shard);
 	uint64_t durable = tarn_max_u64(shard->durable / shard->segment_blocks, shard->freed);
 
-	if (shard->gap_open || free_count < SHARD_RESERVE)
+	if (class == LOG_RESERVE)
+		return true;
+	if (shard->gap_open || free_count + (class == LOG_TOMBSTONE) < SHARD_RESERVE)
 		return false;
 	if (shard->head < durable + free_count)
 		return true;
@@ -139,7 +141,7 @@ log_append(struct shard *shard, enum log_class class, const struct disk_entry *e
 		return -EIO;
 	if (tarn_unlikely(shard->repairing || shard->item_failed))
 		return -EAGAIN;
-	if (class == LOG_FOREGROUND && !foreground_has_room(shard))
+	if (!has_room(shard, class))
 		return -EAGAIN;
 	status = have_batch(shard, class, entry, payload_bytes);
 	if (tarn_unlikely(status != 0))

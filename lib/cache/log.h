@@ -132,7 +132,8 @@ struct trailer {
 
 enum log_class {
 	LOG_FOREGROUND,
-	LOG_RESERVE, /* reclaim, tails, tombstones: may use the segments in reserve */
+	LOG_TOMBSTONE, /* may use one of the segments in reserve */
+	LOG_RESERVE,   /* reclaim, tails: may use all of them */
 };
 
 /* Where an entry came to lie; valid until the next call into the log. */

@@ -46,12 +46,13 @@ append_forget(struct op *op)
 	struct disk_entry entry = { .kind = DISK_FORGET_OBJECT, .identity = op->hash };
 	struct log_slot place;
 
-	return log_append(op->shard, LOG_FOREGROUND, &entry, 0, &place);
+	return log_append(op->shard, LOG_TOMBSTONE, &entry, 0, &place);
 }
 
 static void
 block_op(struct op *op, void (*run)(struct shard_task *task))
 {
+	op_order_hold(op);
 	op->task.run = run;
 	shard_block(op->shard, &op->task);
 }
@@ -154,6 +155,7 @@ condition(struct op *op, const struct index_slot *slot)
 	if (op->condition_met && slot->place == op->place && slot->info == op->info)
 		return true;
 	op->condition_met = false;
+	op_order_hold(op);
 	op_read(op);
 	return false;
 }
@@ -300,13 +302,11 @@ op_remove(struct op *op)
 	struct index_slot *slot;
 	int status;
 
-	if (tarn_unlikely(op->task.run == NULL && shard_is_blocked(shard))) {
-		block_op(op, remove_task);
-		return;
-	}
+	/* Not behind stores of other keys that wait for room: it may have some all the same. */
 	slot = find(op);
 	if (slot == NULL) {
-		op_finish(op, -ENOENT);
+		/* In a log that failed there may be one that is found after a start. */
+		op_finish(op, shard->failed ? -EIO : -ENOENT);
 		return;
 	}
 	status = append_forget(op);

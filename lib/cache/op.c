@@ -72,6 +72,8 @@ op_finish(struct op *op, int status)
 	struct shard *shard = op->shard;
 	bool lent = status == 0 && op->kind == TARN_CACHE_LOOKUP && user->lent != NULL;
 
+	if (tarn_unlikely(op->ordered))
+		op_order_leave(op);
 	account(op, status);
 	user->status = status;
 	tarn_iobuf_put(op->head_buf);
@@ -116,10 +118,29 @@ void
 op_wait(struct op *op, int status)
 {
 	op->outcome = status;
+	if (tarn_unlikely(op->ordered))
+		op_order_leave(op);
 	log_wait(op->shard, &op->waiter, (op_user(op)->flags & TARN_CACHE_DURABLE) != 0, waited);
 }
 
 /* --- The beginning --- */
+
+void
+op_run(struct op *op)
+{
+	switch (op->kind) {
+	case TARN_CACHE_STORE:
+		op_store(op);
+		break;
+	case TARN_CACHE_REMOVE:
+		op_remove(op);
+		break;
+	default:
+		op_order_hold(op);
+		op_read(op);
+		break;
+	}
+}
 
 static void
 arrive(struct op *op)
@@ -133,17 +154,10 @@ arrive(struct op *op)
 		op_finish(op, -ESHUTDOWN);
 		return;
 	}
-	switch (op->kind) {
-	case TARN_CACHE_STORE:
-		op_store(op);
-		break;
-	case TARN_CACHE_REMOVE:
-		op_remove(op);
-		break;
-	default:
+	if (op->kind == TARN_CACHE_LOOKUP || op->kind == TARN_CACHE_EXISTS)
 		op_read(op);
-		break;
-	}
+	else
+		op_order_enter(op);
 }
 
 static void
@@ -202,7 +216,7 @@ submit(struct tarn_cache_op *user, enum tarn_cache_op_kind kind)
 	user->value_bytes = user->result_bytes = user->expiry_s = 0;
 	user->lent = NULL;
 	op->kind = (uint8_t)kind;
-	op->head_only = op->condition_met = op->hit_ram = false;
+	op->head_only = op->condition_met = op->hit_ram = op->ordered = false;
 	op->head_buf = op->buf = NULL;
 	user->status = check(user, kind);
 	if (tarn_unlikely(user->status != 0)) {

@@ -13,6 +13,7 @@ struct op {
 	struct shard_settled settled;
 	struct log_waiter waiter;
 	struct log_read read;
+	TAILQ_ENTRY(op) order;
 	uint64_t hash;
 	uint64_t start_ns;
 	uint64_t position;    /* units: of the entry that is being read */
@@ -24,6 +25,7 @@ struct op {
 	bool head_only;	      /* what is read is the record's head */
 	bool condition_met;   /* IF_ABSENT, IF_PRESENT: looked at, for slot `place`, `info` */
 	bool hit_ram;
+	bool ordered;		 /* in a list of shard->order */
 	uint8_t *head_buf, *buf; /* I/O memory */
 	uint32_t head_bytes;	 /* of the record, with head_only */
 	int64_t value_at;	 /* bytes from buf to where the value would begin; may be below 0 */
@@ -47,8 +49,18 @@ op_user(struct op *op)
 void op_finish(struct op *op, int status);
 void op_miss(struct op *op, enum tarn_cache_miss reason);
 void op_reject(struct op *op, enum tarn_cache_reject reason, int status);
+/** Begin a store, removal or touch: it has its turn. */
+void op_run(struct op *op);
 /** Tell `status` once what was appended is committed, or durable where asked. */
 void op_wait(struct op *op, int status);
+
+/* order.c: what changes one key takes effect in the order of its arrival */
+/** Begin a store, removal or touch, now or after those of the same key that arrived earlier. */
+void op_order_enter(struct op *op);
+/** It reads first, or waits for room: later ones of its key wait until op_order_leave(). */
+void op_order_hold(struct op *op);
+/** It has taken effect, or is over. */
+void op_order_leave(struct op *op);
 
 /* object_read.c: lookup, exists, and the reads of touch and of conditions */
 void op_read(struct op *op);

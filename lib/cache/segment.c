@@ -119,7 +119,7 @@ pass_over(struct shard *shard, uint64_t from, uint64_t to)
 }
 
 /*
- * What no flush has made durable is bounded by what is free (foreground_has_room()): have one begin
+ * What no flush has made durable is bounded by what is free (has_room()): have one begin
  * while there is half of that left. And recovery takes a hole above the durable position that it
  * knows of, from headers, for the end of the log: so that is not to be far behind.
  */
@@ -140,12 +140,16 @@ int
 segment_open(struct shard *shard, enum log_class class)
 {
 	uint64_t sequence = tarn_max_u64(shard->head, shard->next_floor) + 1;
-	uint64_t need = class == LOG_FOREGROUND ? SHARD_RESERVE + 1 : 1;
+	static const uint64_t keep[] = {
+		[LOG_FOREGROUND] = SHARD_RESERVE,
+		[LOG_TOMBSTONE] = SHARD_RESERVE - 1,
+		[LOG_RESERVE] = 0,
+	};
 	struct log_header *header = free_header(shard);
 	struct trailer *trailer = free_trailer(shard);
 	struct segment *segment;
 
-	if (header == NULL || trailer == NULL || segment_free_count(shard) < need)
+	if (header == NULL || trailer == NULL || segment_free_count(shard) <= keep[class])
 		return -EAGAIN;
 	tarn_assert(!shard->segment_is_open);
 	pass_over(shard, shard->head + 1, sequence);

@@ -2,8 +2,8 @@
 /*
  * A shard's memory, its poller, and the queue of work that waits for room in its log.
  *
- * Tasks that found no room wait in order; new ones queue behind them, so that two operations on one
- * key are not exchanged. Everything that gives room (a commit, a freed segment) tries them again.
+ * Tasks that found no room wait in order, and new ones queue behind them. Everything that gives
+ * room (a commit, a freed segment) tries them again.
  */
 #include "lib/cache/shard.h"
 
@@ -291,6 +291,8 @@ shard_init(struct tarn_cache *cache, struct shard *shard, uint32_t number)
 	shard->settle = (struct tarn_deferred){ .fn = settle, .arg = shard };
 	TAILQ_INIT(&shard->blocked);
 	TAILQ_INIT(&shard->settled);
+	for (uint32_t i = 0; i < SHARD_ORDER_LISTS; i++)
+		TAILQ_INIT(&shard->order.lists[i]);
 	flush_init(shard);
 	shard->segments = calloc(shard->segment_count, sizeof(*shard->segments));
 	if (shard->segments == NULL)

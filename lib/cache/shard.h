@@ -12,7 +12,7 @@
 
 #define SHARD_BATCH_COUNT 8
 #define SHARD_HEADER_COUNT (SHARD_BATCH_COUNT + 2)
-#define SHARD_RESERVE 4 /* segments that only reclaim may open */
+#define SHARD_RESERVE 4 /* segments that only reclaim may open, and tombstones one of them */
 #define SHARD_SEGMENTS_MIN 64
 #define SHARD_BATCH_BYTES (512 * 1024)
 #define SHARD_TOKEN_COUNT 4096
@@ -37,6 +37,15 @@ struct shard_settled {
 	void (*fn)(struct shard_settled *settled);
 };
 TAILQ_HEAD(shard_settleds, shard_settled);
+
+/* Operations that others of the same key wait for, and those; see order.c. */
+struct op;
+TAILQ_HEAD(op_list, op);
+#define SHARD_ORDER_LISTS 256 /* by a hash of the key */
+struct shard_order {
+	struct op_list lists[SHARD_ORDER_LISTS];
+	uint32_t count;
+};
 
 /* The part of a flush cycle that is this shard's; see flush.c. */
 struct shard_flush {
@@ -115,6 +124,7 @@ struct shard {
 	struct shard_tasks blocked;
 	struct tarn_deferred retry, settle;
 	struct shard_settleds settled;
+	struct shard_order order;
 	uint32_t op_count; /* accepted, not completed */
 
 	struct ban_list bans;
