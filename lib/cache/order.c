@@ -3,11 +3,11 @@
  * Stores, removals and touches of one key take effect in the order of their arrival, also where one
  * has to read first (a condition, a touch) or waits for room in the log:
  *
- *	arrival --none before--> run [--reads, or no room--> HELD] --appended, or over--> gone
- *	arrival --one is held--> WAITS --those before are gone--> HELD, run at the turn's end
+ *	arrival --none before--> run [--reads, no room--> HELD] --appended, or over--> gone
+ *	arrival --one is held--> WAITS --those before it are gone--> HELD, run at turn's end
  *
- * The lists, by hash, have those that are held or wait, in order. Of each key the first is held, and
- * the others wait. What neither reads nor waits is in none.
+ * The lists, by hash, have those that are held or wait, in order. Of each key the first is held, the
+ * others wait. What neither reads nor waits is in none.
  */
 #include "lib/cache/internal.h"
 #include "lib/cache/op.h"
