@@ -6,8 +6,8 @@
  *	arrival --none before--> run [--reads, no room--> HELD] --appended, or over--> gone
  *	arrival --one is held--> WAITS --those before it are gone--> HELD, run at turn's end
  *
- * The lists, by hash, have those that are held or wait, in order. Of each key the first is held, the
- * others wait. What neither reads nor waits is in none.
+ * The lists, by hash, have those that are held or wait, in order. Of each key the first is held;
+ * the others wait. What neither reads nor waits is in none.
  */
 #include "lib/cache/internal.h"
 #include "lib/cache/op.h"
