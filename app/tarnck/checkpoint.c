@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ck.h"
-#include "lib/cache/geometry.h"
+#include "lib/cache/checkpoint.h"
 
 static const char *const area_names[] = { "checkpoint A", "checkpoint B" };
 static const char *const kind_names[] = { "index", "segments", "bans" };
@@ -109,24 +109,45 @@ check_area(struct ck *ck, int area)
 	}
 }
 
-int
-ck_check_checkpoints(struct ck *ck)
+/* As a start decides; see lib/cache/start.c and checkpoint_find(). */
+static void
+choose(struct ck *ck)
 {
-	ck->used_checkpoint = -1;
+	const struct ck_checkpoint *newest = NULL;
+	bool clean = (ck->best->flags & DISK_SUPER_CLEAN) != 0;
+
+	ck->newest_checkpoint = ck->used_checkpoint = -1;
 	for (int area = 0; area < 2; area++) {
 		const struct ck_checkpoint *checkpoint = &ck->checkpoint[area];
 
+		if (!checkpoint->there ||
+		    checkpoint_area(checkpoint->header.sequence) != (uint32_t)area ||
+		    (newest != NULL && checkpoint->header.sequence <= newest->header.sequence))
+			continue;
+		newest = checkpoint;
+		ck->newest_checkpoint = area;
+	}
+	if (newest == NULL)
+		return;
+	if (newest->whole)
+		ck->used_checkpoint = ck->newest_checkpoint;
+	clean = clean && (newest->header.flags & DISK_CHECKPOINT_CLEAN) != 0 &&
+		newest->header.sequence == ck->best->checkpoint_sequence;
+	ck->clean_start = clean && newest->whole;
+	if (clean && !newest->whole)
+		ck->newest_checkpoint = -1; /* the log alone is asked then */
+}
+
+int
+ck_check_checkpoints(struct ck *ck)
+{
+	for (int area = 0; area < 2; area++) {
 		check_area(ck, area);
 		if (ck->opts->dump != CK_DUMP_NONE)
 			ck_dump_checkpoint(ck, area);
-		if (checkpoint->whole && (ck->used_checkpoint < 0 ||
-					  checkpoint->header.sequence >
-					      ck->checkpoint[ck->used_checkpoint].header.sequence))
-			ck->used_checkpoint = area;
 	}
-	if ((ck->best->flags & DISK_SUPER_CLEAN) &&
-	    (ck->used_checkpoint < 0 ||
-	     ck->checkpoint[ck->used_checkpoint].header.sequence != ck->best->checkpoint_sequence))
+	choose(ck);
+	if ((ck->best->flags & DISK_SUPER_CLEAN) && !ck->clean_start)
 		ck_find(ck, "checkpoint", ck->best->checkpoint_offset[0],
 			"the cache was stopped with checkpoint %llu, which is not there: a start "
 			"reads the log instead",

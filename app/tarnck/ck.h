@@ -73,6 +73,8 @@ struct ck_segment {
 	uint64_t gap_start, gap_end;
 	uint32_t previous_end;
 	uint32_t seed;
+	uint64_t header_tail, header_durable; /* what the header says, or what stands in for it */
+	bool unreadable;		      /* the header, and what would stand in for it */
 	/* Read so far. */
 	uint64_t tail, durable, latest_s; /* the highest of header and batches */
 	uint32_t header_end;		  /* batch headers are whole up to here */
@@ -97,9 +99,11 @@ struct ck_plan {
 	uint64_t damage_count; /* holes in what was flushed */
 	uint64_t
 	    damage_position; /* the last of them: what is older is clean and lost, or suspect */
+	uint64_t entry_count, suspect_count; /* of the index that comes of it */
 };
 
 struct recovery;
+struct scan;
 
 struct ck_shard {
 	struct ck_segment *segments; /* by place */
@@ -141,7 +145,9 @@ struct ck {
 	bool same_boot;
 
 	struct ck_checkpoint checkpoint[2];
-	int used_checkpoint; /* -1: none */
+	int newest_checkpoint; /* by its header; -1: none */
+	int used_checkpoint;   /* the same, if all of it is whole; -1: none */
+	bool clean_start;      /* it is all there is to know */
 	struct ck_shard *shards;
 	uint8_t *buf; /* a segment, or a chunk */
 	uint64_t checked_segment_count, batch_count, entry_count;
@@ -188,12 +194,13 @@ int ck_take_stock(struct ck *ck);	 /* contents.c */
 /* trailer.c */
 /** The copy at the end of a segment whose bytes are in ck->buf. */
 void ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment);
+/* scan.c */
 /**
- * Read the entries of a followed segment: from its trailer, otherwise from its batches, up to
- * log_end. \return 0 with *ret_entries (the caller's to free) and *ret_count, or -errno.
+ * Read a segment as recovery does: end_limit, use_trailer and verify_from are the caller's.
+ * ck_scan_fini() in any case. \return 0 or -ENOMEM.
  */
-int ck_read_entries(struct ck *ck, uint32_t shard, const struct ck_segment *segment,
-		    struct disk_entry **ret_entries, uint32_t *ret_count);
+int ck_scan(struct ck *ck, uint32_t shard, const struct ck_segment *segment, struct scan *scan);
+void ck_scan_fini(struct scan *scan);
 
 /* plan.c */
 /** What recovery would do, for each shard; marks what it would follow. */

@@ -79,16 +79,21 @@ each_segment(struct ck *ck, uint32_t number,
 	for (uint32_t i = 0; i < recovery->chain_count; i++) {
 		const struct ck_segment *segment =
 		    ck_segment_of(ck, number, recovery->chain[i].sequence);
-		struct scan scan = { .sequence = segment->sequence };
+		struct scan scan = {
+			.end_limit = segment->log_end,
+			.use_trailer = true,
+			.verify_from = judge_verify_from(recovery, &recovery->chain[i]),
+		};
 		int rc;
 
 		if (!segment->followed)
 			continue;
-		rc = ck_read_entries(ck, number, segment, &scan.entries, &scan.entry_count);
+		rc = ck_scan(ck, number, segment, &scan);
+		if (rc == 0)
+			fn(ck, number, segment, &scan);
+		ck_scan_fini(&scan);
 		if (rc != 0)
 			return rc;
-		fn(ck, number, segment, &scan);
-		free(scan.entries);
 	}
 	return 0;
 }
@@ -228,6 +233,9 @@ take_stock(struct ck *ck, uint32_t number)
 		replay_bans(ck, number);
 		before = recovery->shard->index.entry_count;
 		replay_finish(recovery);
+		shard->plan.damage_count = recovery->damaged_count;
+		shard->plan.entry_count = recovery->shard->index.entry_count;
+		shard->plan.suspect_count = recovery->shard->index.suspect_count;
 		if (recovery->damage != 0)
 			ck->contents.dropped_count += before - recovery->shard->index.entry_count;
 		rc = each_segment(ck, number, count_segment);

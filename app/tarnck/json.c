@@ -83,6 +83,8 @@ add_plans(const struct ck *ck, cJSON *root)
 		cJSON_AddStringToObject(object, "ends_because", plan->why);
 		add_u64(object, "segments_followed", plan->followed_count);
 		add_u64(object, "holes_in_flushed", plan->damage_count);
+		add_u64(object, "entries_found", plan->entry_count);
+		add_u64(object, "entries_suspect", plan->suspect_count);
 	}
 }
 

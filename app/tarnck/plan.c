@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What recovery would do (doc/cache-design.md, "Recovery"), by its own code: the chain of segments
- * is chain_build()'s, from headers as recovery would have found them. Then along the chain, as far
- * as each segment is whole: a hole below the durable position is damage, one above it is where the
- * log ends.
+ * What recovery would do (doc/cache-design.md, "Recovery"), by its own rules: judge.c, claims.c and
+ * chain.c are given what was found on the device, and say what to read, and what it means.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,84 +24,71 @@ recovery_make(struct ck *ck, uint32_t number)
 	recovery->found = calloc(count, sizeof(*recovery->found));
 	if (recovery->shard == NULL || recovery->found == NULL)
 		return -ENOMEM;
+	recovery->tail = 1;
 	recovery->shard->number = number;
 	recovery->shard->segment_count = count;
 	recovery->shard->segment_blocks = ck->segment_blocks;
 	recovery->shard->segment_shift = (uint32_t)__builtin_ctz(ck->segment_blocks);
 	for (uint32_t place = 0; place < count; place++) {
 		const struct ck_segment *segment = &shard->segments[place];
-
-		if (segment->header != CK_HEADER_GOOD)
-			continue;
-		recovery->found[place] = (struct found_segment){
+		struct found_segment found = {
 			.sequence = segment->sequence,
 			.epoch = segment->epoch,
 			.previous = segment->previous,
 			.previous_end = segment->previous_end,
+			.tail = segment->header_tail,
+			.durable = segment->header_durable,
+			.time_s = segment->time_s,
+			.gap_start = segment->gap_start,
+			.gap_end = segment->gap_end,
 			.seed = segment->seed,
 		};
-		if (segment->sequence > recovery->max_sequence) {
-			recovery->max_sequence = segment->sequence;
-			recovery->gap_start = segment->gap_start;
-			recovery->gap_end = segment->gap_end;
-		}
-		recovery->tail = tarn_max_u64(recovery->tail, segment->tail);
-		recovery->durable = tarn_max_u64(recovery->durable, segment->durable);
+
+		judge_found(recovery, place, &found);
+		recovery->found[place].unreadable = segment->unreadable;
 	}
-	return chain_build(recovery);
+	return 0;
 }
 
-static void
-use_checkpoint(struct ck *ck, uint32_t number)
+/* \return what the checkpoint says of the shard; NULL: there is none. */
+static const struct disk_checkpoint_shard *
+part_of(const struct ck *ck, uint32_t number)
+{
+	return ck->newest_checkpoint < 0
+		   ? NULL
+		   : &ck->checkpoint[ck->newest_checkpoint].header.shard[number];
+}
+
+/* Everything before the scans. */
+static int
+prepare(struct ck *ck, uint32_t number)
 {
 	struct recovery *recovery = ck->shards[number].recovery;
-	const struct disk_checkpoint_shard *part;
+	const struct disk_checkpoint_shard *part = part_of(ck, number);
+	struct found_segment *found;
+	int rc;
 
-	if (ck->used_checkpoint < 0)
-		return;
-	part = &ck->checkpoint[ck->used_checkpoint].header.shard[number];
-	recovery->tail = tarn_max_u64(recovery->tail, part->tail);
-	recovery->durable = tarn_max_u64(recovery->durable, part->end);
-	recovery->batch_number = part->batch_number;
-	while (recovery->first < recovery->chain_count &&
-	       recovery->chain[recovery->first].sequence < part->start / ck->segment_blocks)
-		recovery->first++;
-}
+	if (part != NULL)
+		judge_checkpoint_header(recovery, part);
+	while ((found = judge_probe_next(recovery)) != NULL) {
+		struct scan scan = {
+			.end_limit = UINT32_MAX,
+			.use_trailer = true,
+			.verify_from = UINT32_MAX,
+		};
 
-/* How far recovery would get in a segment. */
-static uint32_t
-complete_end(const struct ck *ck, const struct recovery *recovery, const struct ck_segment *segment,
-	     const struct chain_link *link)
-{
-	uint32_t end = segment->header_end;
-
-	if (link->end != UINT32_MAX && segment->trailer && segment->trailer_end <= link->end &&
-	    ck_position(ck, segment->sequence, link->end) <= recovery->durable)
-		end = segment->trailer_end;
-	else if (segment->bad_payload != 0 &&
-		 ck_position(ck, segment->sequence, segment->bad_payload) >= recovery->durable)
-		end = segment->bad_payload;
-	return (uint32_t)tarn_min_u64(end, link->end);
-}
-
-static bool
-in_gap(const struct recovery *recovery, uint64_t position)
-{
-	return position >= recovery->gap_start && position < recovery->gap_end &&
-	       recovery->durable >= recovery->gap_end;
-}
-
-/* What a checkpoint covers costs nothing but what reads find: recovery does not look there. */
-static void
-count_damage(struct ck *ck, uint32_t number, const struct chain_link *link, uint64_t position)
-{
-	const struct recovery *recovery = ck->shards[number].recovery;
-	struct ck_plan *plan = &ck->shards[number].plan;
-
-	if (link < &recovery->chain[recovery->first])
-		return;
-	plan->damage_count++;
-	plan->damage_position = tarn_max_u64(plan->damage_position, position);
+		rc = ck_scan(ck, number, ck_segment_of(ck, number, found->sequence), &scan);
+		judge_probed(recovery, &scan);
+		ck_scan_fini(&scan);
+		if (rc != 0)
+			return rc;
+	}
+	rc = claims_judge(recovery);
+	if (rc == 0)
+		rc = chain_build(recovery);
+	if (rc == 0 && part != NULL && ck->used_checkpoint >= 0)
+		judge_checkpoint(recovery, part);
+	return rc;
 }
 
 static void
@@ -116,40 +101,68 @@ find_missing(struct ck *ck, uint32_t number, uint64_t sequence)
 		    (unsigned long long)sequence);
 }
 
-/* \return whether the log goes on behind this segment. */
-static bool
-follow(struct ck *ck, uint32_t number, const struct chain_link *link)
+/* Read a segment of the chain. What a checkpoint covers is not read by recovery, but for stock. */
+static int
+follow(struct ck *ck, uint32_t number, struct chain_link *link)
 {
 	struct recovery *recovery = ck->shards[number].recovery;
 	struct ck_plan *plan = &ck->shards[number].plan;
 	struct ck_segment *segment = ck_segment_of(ck, number, link->sequence);
-	bool last = link->end == UINT32_MAX, first = link == recovery->chain;
-	uint64_t end;
+	struct scan scan = {
+		.end_limit = claims_end(recovery, link),
+		.use_trailer = judge_by_trailer(recovery, link),
+		.verify_from = judge_verify_from(recovery, link),
+	};
+	int rc = ck_scan(ck, number, segment, &scan);
 
-	if (link->broken || (first && segment->previous >= recovery->tail)) {
-		count_damage(ck, number, link, ck_position(ck, link->sequence, 0));
-		find_missing(ck, number, segment->previous);
-		if (link->broken && link > &recovery->chain[recovery->first])
-			plan->damage_count--; /* the same hole, found at its other end */
-	}
-	recovery->tail = tarn_max_u64(recovery->tail, segment->tail);
-	recovery->durable = tarn_max_u64(recovery->durable, segment->durable);
+	if (rc == 0 && link >= &recovery->chain[recovery->first])
+		judge_segment(recovery, link, &scan);
 	segment->followed = true;
-	segment->log_end = complete_end(ck, recovery, segment, link);
+	segment->log_end = scan.end_block;
 	plan->followed_count++;
-	plan->head = recovery->last = link->sequence;
-	plan->end_block = recovery->last_end = segment->log_end;
-	end = ck_position(ck, link->sequence, segment->log_end);
-	if ((last ? end >= recovery->durable : segment->log_end >= link->end) ||
-	    in_gap(recovery, end))
-		return true;
-	if (end >= recovery->durable)
-		return false;
-	count_damage(
-	    ck, number, link,
-	    tarn_min_u64(ck_position(ck, link->sequence, last ? ck->segment_blocks : link->end),
-			 recovery->durable));
-	return true;
+	plan->head = link->sequence;
+	plan->end_block = scan.end_block;
+	ck_scan_fini(&scan);
+	return rc;
+}
+
+/*
+ * Whether the segment before this one is missing, and that matters. What a checkpoint covers is not
+ * recovery's business, but it is damage all the same.
+ */
+static bool
+is_cut(const struct ck *ck, const struct recovery *recovery, const struct chain_link *link)
+{
+	uint64_t previous = ck_segment_of(ck, recovery->shard->number, link->sequence)->previous;
+	bool missing = link->broken || (link == recovery->chain && previous >= recovery->tail);
+
+	if (link > &recovery->chain[recovery->first])
+		return link->damage == ck_position(ck, link->sequence, 0);
+	return missing && (recovery->damaged_count != 0 || recovery->first != 0) &&
+	       claims_gap_around(recovery, ck_position(ck, previous, 0)) == 0;
+}
+
+static void
+conclude(struct ck *ck, uint32_t number)
+{
+	struct recovery *recovery = ck->shards[number].recovery;
+	struct ck_plan *plan = &ck->shards[number].plan;
+
+	if (!ck->clean_start)
+		judge_end(recovery);
+	plan->tail = recovery->tail;
+	plan->durable = recovery->durable;
+	plan->damage_count = recovery->damaged_count;
+	plan->damage_position = recovery->damage / DISK_BLOCK_UNITS;
+	for (uint32_t i = 0; i < recovery->chain_count; i++) {
+		const struct chain_link *link = &recovery->chain[i];
+
+		if (is_cut(ck, recovery, link))
+			find_missing(ck, number,
+				     ck_segment_of(ck, number, link->sequence)->previous);
+		if (recovery->last == 0 && !ck->clean_start && i >= recovery->first)
+			ck_segment_of(ck, number, link->sequence)->followed = false;
+	}
 }
 
 static const char *
@@ -204,24 +217,20 @@ plan_shard(struct ck *ck, uint32_t number)
 	struct recovery *recovery;
 	int rc = recovery_make(ck, number);
 
+	if (rc == 0)
+		rc = prepare(ck, number);
 	if (rc != 0)
 		return rc;
 	recovery = ck->shards[number].recovery;
-	use_checkpoint(ck, number);
 	plan->start = recovery->chain_count > recovery->first
 			  ? ck_position(ck, recovery->chain[recovery->first].sequence, 0)
 			  : 0;
-	for (uint32_t i = 0; i < recovery->chain_count; i++) {
-		/*
-		 * What a checkpoint covers is not read by recovery, but known to it all the same.
-		 */
-		if (!follow(ck, number, &recovery->chain[i]) && i >= recovery->first)
-			break;
-	}
-	plan->tail = recovery->tail;
-	plan->durable = recovery->durable;
+	for (uint32_t i = 0; i < recovery->chain_count && !recovery->log_ended && rc == 0; i++)
+		rc = follow(ck, number, &recovery->chain[i]);
+	if (rc != 0)
+		return rc;
+	conclude(ck, number);
 	plan->why = end_reason(ck, number);
-	recovery->damage = plan->damage_position * DISK_BLOCK_UNITS;
 	check_clean_end(ck, number);
 	return 0;
 }
@@ -250,6 +259,7 @@ ck_plans_fini(struct ck *ck)
 		free(recovery->found);
 		free(recovery->chain);
 		free(recovery->bans);
+		free(recovery->gaps);
 		free(recovery);
 	}
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ck.h"
+#include "lib/cache/recover.h"
 
 /* --- Headers --- */
 
@@ -30,54 +31,115 @@ is_foreign(const struct disk_segment *header, uint64_t offset_bytes)
 }
 
 static void
-take_header(struct ck *ck, struct ck_segment *segment, const struct disk_segment *header)
+take_header(struct ck *ck, struct ck_segment *segment, const struct found_segment *found)
 {
+	if (found->sequence <= segment->sequence)
+		return;
 	segment->header = CK_HEADER_GOOD;
-	segment->epoch = header->epoch;
-	segment->sequence = header->sequence;
-	segment->previous = header->previous;
-	segment->previous_end = header->previous_end;
-	segment->tail = header->tail;
-	segment->durable = header->durable;
-	segment->time_s = segment->latest_s = header->time_s;
-	segment->gap_start = header->gap_start;
-	segment->gap_end = header->gap_end;
-	segment->seed = format_segment_seed(ck->seed, header->epoch);
+	segment->epoch = found->epoch;
+	segment->sequence = found->sequence;
+	segment->previous = found->previous;
+	segment->previous_end = found->previous_end;
+	segment->header_tail = segment->tail = found->tail;
+	segment->header_durable = segment->durable = found->durable;
+	segment->time_s = segment->latest_s = found->time_s;
+	segment->gap_start = found->gap_start;
+	segment->gap_end = found->gap_end;
+	segment->seed = format_segment_seed(ck->seed, found->epoch);
 	segment->header_end = 1;
 }
 
-static void
-read_header(struct ck *ck, uint32_t shard, uint32_t place)
+/* Whether a segment of that sequence may lie there. */
+static bool
+belongs(const struct ck *ck, const struct ck_place *place, uint64_t sequence, uint32_t shard)
 {
-	struct ck_segment *segment = &ck->shards[shard].segments[place];
+	return sequence != 0 && shard == place->shard &&
+	       sequence % ck->best->segment_count == place->sequence;
+}
+
+/* What stands in for a header that is not whole; see headers.c. place->sequence: its place. */
+static void
+find_stand_in(struct ck *ck, struct ck_segment *segment, const struct ck_place *place)
+{
+	uint64_t offset_bytes = ck_segment_offset(ck, place->shard, place->sequence);
+	uint64_t last = (uint64_t)(ck->segment_blocks - 1) * DISK_BLOCK;
+	const struct disk_footer *footer = format_trailer_footer(ck->buf, 1);
+	const struct disk_batch *batch = (const struct disk_batch *)(const void *)ck->buf;
+	struct found_segment found;
+
+	if (ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + last) == 0 &&
+	    format_footer_verify(footer, format_segment_seed(ck->seed, footer->epoch),
+				 footer->sequence, ck->segment_blocks) == 0 &&
+	    belongs(ck, place, footer->sequence, footer->shard)) {
+		found = judge_of_footer(footer);
+		take_header(ck, segment, &found);
+	}
+	if (ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + DISK_BLOCK) != 0)
+		return;
+	segment->unreadable = false;
+	if (format_batch_verify(batch, format_segment_seed(ck->seed, batch->epoch), batch->sequence,
+				1) == 0 &&
+	    belongs(ck, place, batch->sequence, batch->shard)) {
+		found = judge_of_batch(batch);
+		take_header(ck, segment, &found);
+	}
+}
+
+static void
+tell_of_bad_header(struct ck *ck, const struct ck_segment *segment, const struct ck_place *at,
+		   int rc)
+{
+	struct ck_place place = { at->shard, segment->sequence, 0, false };
+
+	if (segment->sequence != 0)
+		ck_find_log(ck, &place, "segment header",
+			    "shard %u, segment %llu: its header is %s; its footer or first batch "
+			    "stands in for it",
+			    at->shard, (unsigned long long)segment->sequence,
+			    rc == -EBADMSG ? "not whole" : "not readable");
+	else if (rc != -EBADMSG)
+		ck_find(ck, "segment header", ck_segment_offset(ck, at->shard, at->sequence),
+			"shard %u, place %llu: cannot be read: %s", at->shard,
+			(unsigned long long)at->sequence, strerror(-rc));
+	else
+		ck_find_note(ck, "segment header", ck_segment_offset(ck, at->shard, at->sequence),
+			     "shard %u, place %llu: not whole, or of another place", at->shard,
+			     (unsigned long long)at->sequence);
+}
+
+static void
+read_header(struct ck *ck, const struct ck_place *place)
+{
+	struct ck_segment *segment = &ck->shards[place->shard].segments[place->sequence];
 	const struct disk_segment *header = (const struct disk_segment *)(const void *)ck->buf;
-	uint64_t offset_bytes = ck_segment_offset(ck, shard, place);
+	uint64_t offset_bytes = ck_segment_offset(ck, place->shard, place->sequence);
 	int rc = ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes);
+	bool claims;
 
 	if (rc == 0)
 		rc = format_segment_verify(header, format_offset_seed(ck->seed, offset_bytes));
-	if (rc == 0 &&
-	    (header->shard != shard || header->sequence % ck->best->segment_count != place ||
-	     memcmp(header->uuid, ck->best->uuid, sizeof(header->uuid)) != 0))
+	if (rc == 0 && (!belongs(ck, place, header->sequence, header->shard) ||
+			memcmp(header->uuid, ck->best->uuid, sizeof(header->uuid)) != 0))
 		rc = -EBADMSG;
 	if (rc == 0) {
-		take_header(ck, segment, header);
+		struct found_segment found = judge_of_header(header);
+
+		take_header(ck, segment, &found);
 		return;
 	}
-	segment->header = CK_HEADER_BAD;
-	if (rc != -EBADMSG)
-		ck_find(ck, "segment header", offset_bytes,
-			"shard %u, place %u: cannot be read: %s", shard, place, strerror(-rc));
-	else if (is_blank(header))
-		segment->header = CK_HEADER_BLANK;
-	else if (is_foreign(header, offset_bytes))
-		segment->header = CK_HEADER_FOREIGN;
-	else if (header->head.magic == DISK_SEGMENT_MAGIC ||
-		 memcmp(header->uuid, ck->best->uuid, sizeof(header->uuid)) == 0)
-		ck_find_note(ck, "segment header", offset_bytes,
-			     "shard %u, place %u: not whole, or of another place", shard, place);
-	else
-		segment->header = CK_HEADER_BLANK;
+	segment->header = CK_HEADER_BLANK;
+	if (rc == -EBADMSG && is_blank(header))
+		return;
+	segment->header = CK_HEADER_FOREIGN;
+	if (rc == -EBADMSG && is_foreign(header, offset_bytes))
+		return;
+	claims = rc != -EBADMSG || header->head.magic == DISK_SEGMENT_MAGIC ||
+		 memcmp(header->uuid, ck->best->uuid, sizeof(header->uuid)) == 0;
+	segment->header = claims ? CK_HEADER_BAD : CK_HEADER_BLANK;
+	segment->unreadable = rc != -EBADMSG;
+	find_stand_in(ck, segment, place);
+	if (claims || segment->sequence != 0)
+		tell_of_bad_header(ck, segment, place, rc);
 }
 
 int
@@ -85,7 +147,7 @@ ck_read_headers(struct ck *ck)
 {
 	for (uint32_t place = 0; place < ck->best->segment_count; place++)
 		for (uint32_t shard = 0; shard < ck->best->shard_count; shard++)
-			read_header(ck, shard, place);
+			read_header(ck, &(struct ck_place){ shard, place, 0, false });
 	return 0;
 }
 
@@ -337,14 +399,20 @@ check_segment(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 	ck->shards[shard].latest_s = tarn_max_u64(ck->shards[shard].latest_s, segment->latest_s);
 }
 
-/* Segments older than the tail that some header knows have been given up. */
+/* Segments older than a tail that is durable have been given up; see chain.c, learn_tail(). */
 static uint64_t
 known_tail(const struct ck *ck, uint32_t shard)
 {
-	uint64_t tail = 0;
+	uint64_t tail = 0, durable = 0;
 
 	for (uint32_t place = 0; place < ck->best->segment_count; place++)
-		tail = tarn_max_u64(tail, ck->shards[shard].segments[place].tail);
+		durable = tarn_max_u64(durable, ck->shards[shard].segments[place].header_durable);
+	for (uint32_t place = 0; place < ck->best->segment_count; place++) {
+		const struct ck_segment *segment = &ck->shards[shard].segments[place];
+
+		if (ck_position(ck, segment->sequence, 1) <= durable)
+			tail = tarn_max_u64(tail, segment->header_tail);
+	}
 	return tail;
 }
 

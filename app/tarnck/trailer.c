@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The second copy of a segment's entries, at its end: verified, compared with the first, read. */
+/* The second copy of a segment's entries, at its end: verified, and compared with the first. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ck.h"
 
+/* The footer lies in the trailer's last block. */
 static void
 find_at(struct ck *ck, const struct ck_place *place, const char *what, const char *text)
 {
@@ -124,74 +125,4 @@ ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 			    shard, (unsigned long long)segment->sequence, segment->header_end,
 			    footer->end_block);
 	}
-}
-
-/* --- Reading entries --- */
-
-static int
-entries_from_trailer(struct ck *ck, uint64_t offset_bytes, struct disk_entry **ret_entries,
-		     uint32_t *ret_count)
-{
-	uint32_t last = ck->segment_blocks - 1, blocks;
-	const struct disk_footer *footer = format_trailer_footer(ck->buf, 1);
-	int rc = ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)last * DISK_BLOCK);
-
-	if (rc != 0)
-		return rc;
-	*ret_count = footer->entry_count;
-	blocks = ck->segment_blocks - footer->trailer_block;
-	*ret_entries = malloc((size_t)*ret_count * sizeof(**ret_entries) + 1);
-	if (*ret_entries == NULL)
-		return -ENOMEM;
-	rc = ck_read(ck, ck->buf, (uint64_t)blocks * DISK_BLOCK,
-		     offset_bytes + (uint64_t)footer->trailer_block * DISK_BLOCK);
-	memcpy(*ret_entries, ck->buf, (size_t)*ret_count * sizeof(**ret_entries));
-	return rc;
-}
-
-static int
-entries_from_batches(struct ck *ck, uint64_t offset_bytes, const struct ck_segment *segment,
-		     struct disk_entry *entries, uint32_t *ret_count)
-{
-	struct item item;
-
-	*ret_count = 0;
-	for (uint32_t block = 1; block < segment->log_end; block += item.block_count) {
-		int rc =
-		    ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + (uint64_t)block * DISK_BLOCK);
-
-		if (rc == 0 && !item_read(&item, segment, ck->buf, block, *ret_count))
-			rc = -EBADMSG;
-		if (rc != 0)
-			return rc; /* it was whole a moment ago */
-		memcpy(&entries[*ret_count], item.entries,
-		       item.entry_count * sizeof(item.entries[0]));
-		*ret_count += item.entry_count;
-	}
-	return 0;
-}
-
-int
-ck_read_entries(struct ck *ck, uint32_t shard, const struct ck_segment *segment,
-		struct disk_entry **ret_entries, uint32_t *ret_count)
-{
-	uint64_t offset_bytes =
-	    ck_segment_offset(ck, shard, segment->sequence % ck->best->segment_count);
-	int rc;
-
-	*ret_entries = NULL;
-	*ret_count = 0;
-	if (segment->trailer && segment->log_end == segment->trailer_end)
-		rc = entries_from_trailer(ck, offset_bytes, ret_entries, ret_count);
-	else {
-		*ret_entries = malloc((size_t)segment->entry_count * sizeof(**ret_entries) + 1);
-		rc = *ret_entries == NULL
-			 ? -ENOMEM
-			 : entries_from_batches(ck, offset_bytes, segment, *ret_entries, ret_count);
-	}
-	if (rc != 0) {
-		free(*ret_entries);
-		*ret_entries = NULL;
-	}
-	return rc;
 }

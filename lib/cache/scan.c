@@ -77,8 +77,8 @@ note(struct scan *scan, uint64_t tail, uint64_t durable, uint64_t time_s)
 
 /* --- Batch by batch --- */
 
-static void
-take_batch(struct scan *scan, const struct disk_batch *batch)
+void
+scan_take_batch(struct scan *scan, const struct disk_batch *batch)
 {
 	memcpy(&scan->entries[scan->entry_count], batch->entry,
 	       batch->entry_count * sizeof(batch->entry[0]));
@@ -126,10 +126,9 @@ give_up(struct disk_entry *entry)
 	}
 }
 
-static void
-payload_there(struct scan *scan)
+bool
+scan_take_verified(struct scan *scan, const struct disk_batch *batch, const uint8_t *payload)
 {
-	const struct disk_batch *batch = at_end(scan);
 	uint64_t base = (uint64_t)(batch->block + 1) * DISK_BLOCK;
 	uint32_t first = scan->entry_count;
 
@@ -138,18 +137,27 @@ payload_there(struct scan *scan)
 		uint64_t at = (uint64_t)entry->place * DISK_UNIT;
 
 		if (format_entry_has_payload(entry) && !is_lost(scan, batch, entry) &&
-		    !format_payload_verify(entry, scan->payload + (at - base), scan->seed)) {
-			finish(scan, 0);
-			return;
-		}
+		    !format_payload_verify(entry, payload + (at - base), scan->seed))
+			return false;
 	}
-	take_batch(scan, batch);
+	scan_take_batch(scan, batch);
 	for (uint32_t i = 0; i < batch->entry_count; i++)
 		if (is_lost(scan, batch, &batch->entry[i]))
 			give_up(&scan->entries[first + i]);
+	return true;
+}
+
+static void
+payload_there(struct scan *scan)
+{
+	bool taken = scan_take_verified(scan, at_end(scan), scan->payload);
+
 	free(scan->lost);
 	scan->lost = NULL;
-	walk(scan);
+	if (taken)
+		walk(scan);
+	else
+		finish(scan, 0);
 }
 
 static void
@@ -210,8 +218,8 @@ payloads_inside(const struct disk_batch *batch)
 	return true;
 }
 
-static bool
-batch_sound(const struct scan *scan, const struct disk_batch *batch)
+bool
+scan_batch_sound(const struct scan *scan, const struct disk_batch *batch)
 {
 	if (format_batch_verify(batch, scan->seed, scan->sequence, scan->end_block) != 0 ||
 	    batch->epoch != scan->epoch || batch->block_count > scan->segment_blocks ||
@@ -242,10 +250,10 @@ walk_batch(struct scan *scan)
 {
 	const struct disk_batch *batch = at_end(scan);
 
-	if (!batch_sound(scan, batch))
+	if (!scan_batch_sound(scan, batch))
 		return WALK_END;
 	if (batch->block + batch->block_count <= scan->verify_from || batch->block_count == 1) {
-		take_batch(scan, batch);
+		scan_take_batch(scan, batch);
 		return WALK_ON;
 	}
 	if (!have_payload_buf(scan, batch->block_count - 1)) {
@@ -256,10 +264,10 @@ walk_batch(struct scan *scan)
 	return WALK_WAIT;
 }
 
-static enum walked
-walk_packed(struct scan *scan)
+bool
+scan_take_packed(struct scan *scan, const void *block)
 {
-	const struct disk_record *first = at_end(scan);
+	const struct disk_record *first = block;
 	struct disk_entry entries[FORMAT_PACKED_MAX];
 	struct format_packed where = {
 		.segment_seed = scan->seed,
@@ -270,12 +278,12 @@ walk_packed(struct scan *scan)
 	uint32_t count = format_packed_read(first, &where, entries);
 
 	if (count == 0 || scan->entry_count + count > scan->entries_max)
-		return WALK_END;
+		return false;
 	memcpy(&scan->entries[scan->entry_count], entries, count * sizeof(entries[0]));
 	scan->entry_count += count;
 	scan->end_block++;
 	note(scan, 0, 0, first->stored_s);
-	return WALK_ON;
+	return true;
 }
 
 static void
@@ -312,7 +320,10 @@ walk(struct scan *scan)
 			return;
 		}
 		head = at_end(scan);
-		walked = head->magic == DISK_BATCH_MAGIC ? walk_batch(scan) : walk_packed(scan);
+		if (head->magic == DISK_BATCH_MAGIC)
+			walked = walk_batch(scan);
+		else
+			walked = scan_take_packed(scan, head) ? WALK_ON : WALK_END;
 	}
 	if (walked != WALK_WAIT)
 		finish(scan, 0);
@@ -323,7 +334,6 @@ by_batches(struct scan *scan)
 {
 	size_t bytes;
 
-	scan->entries_max = scan->segment_blocks * TRAILER_ENTRIES_PER_BLOCK;
 	bytes = scan->entries_max * sizeof(struct disk_entry);
 	tarn_iobuf_put(scan->entries);
 	scan->entries = tarn_iobuf_get(bytes);
@@ -338,30 +348,43 @@ by_batches(struct scan *scan)
 
 /* --- By the trailer --- */
 
-/* All of the trailer is in scan->entries. */
-static void
-trailer_read(void *arg, int status)
+bool
+scan_footer_sound(const struct scan *scan, const struct disk_footer *footer)
 {
-	struct scan *scan = arg;
-	uint32_t blocks = scan->window_count;
-	const struct disk_footer *footer = format_trailer_footer(scan->entries, blocks);
+	return format_footer_verify(footer, scan->seed, scan->sequence, scan->segment_blocks) ==
+		   0 &&
+	       footer->epoch == scan->epoch && footer->end_block <= scan->end_limit;
+}
+
+bool
+scan_take_trailer(struct scan *scan, uint32_t block_count)
+{
+	const struct disk_footer *footer = format_trailer_footer(scan->entries, block_count);
 
 	/* It is verified again, where the trailer was read after it. */
-	if (status != 0 ||
-	    format_footer_verify(footer, scan->seed, scan->sequence, scan->segment_blocks) != 0 ||
+	if (!scan_footer_sound(scan, footer) ||
 	    footer->trailer_crc32c !=
-		format_trailer_crc(scan->entries, blocks, scan->seed, footer->trailer_block) ||
-	    !entries_valid(scan, scan->entries, footer->entry_count)) {
-		by_batches(scan);
-		return;
-	}
+		format_trailer_crc(scan->entries, block_count, scan->seed, footer->trailer_block) ||
+	    !entries_valid(scan, scan->entries, footer->entry_count))
+		return false;
 	scan->by_trailer = true;
 	scan->entry_count = footer->entry_count;
 	scan->batch_count = footer->batch_count;
 	scan->end_block = footer->end_block;
 	scan->number = footer->number;
 	note(scan, footer->tail, footer->durable, footer->time_s);
-	finish(scan, 0);
+	return true;
+}
+
+static void
+trailer_read(void *arg, int status)
+{
+	struct scan *scan = arg;
+
+	if (status == 0 && scan_take_trailer(scan, scan->window_count))
+		finish(scan, 0);
+	else
+		by_batches(scan);
 }
 
 /* The end of the segment has been read, and in it perhaps all of the trailer. */
@@ -372,9 +395,7 @@ footer_read(void *arg, int status)
 	const struct disk_footer *footer = format_trailer_footer(scan->buf, scan->window_count);
 	uint32_t blocks, there = scan->window_count;
 
-	if (status != 0 ||
-	    format_footer_verify(footer, scan->seed, scan->sequence, scan->segment_blocks) != 0 ||
-	    footer->epoch != scan->epoch || footer->end_block > scan->end_limit) {
+	if (status != 0 || !scan_footer_sound(scan, footer)) {
 		by_batches(scan);
 		return;
 	}
@@ -404,17 +425,24 @@ read_footer(struct scan *scan)
 }
 
 void
-scan_start(struct scan *scan)
+scan_reset(struct scan *scan)
 {
 	scan->entries = NULL;
 	scan->payload = NULL;
 	scan->payload_blocks = 0;
 	scan->entry_count = scan->batch_count = 0;
+	scan->entries_max = scan->segment_blocks * TRAILER_ENTRIES_PER_BLOCK;
 	scan->end_block = 1;
 	scan->tail = scan->durable = scan->time_s = scan->number = 0;
 	scan->by_trailer = scan->read_error = false;
 	if (scan->end_limit > scan->segment_blocks - 1)
 		scan->end_limit = scan->segment_blocks - 1;
+}
+
+void
+scan_start(struct scan *scan)
+{
+	scan_reset(scan);
 	scan->window_max = WINDOW_BLOCKS;
 	scan->buf = tarn_iobuf_get((size_t)WINDOW_BLOCKS * DISK_BLOCK);
 	if (scan->buf == NULL)

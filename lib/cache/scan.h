@@ -51,3 +51,18 @@ void scan_fini(struct scan *scan);
  * -ENOMEM.
  */
 int scan_add_from_index(struct scan *scan, const struct shard *shard, uint32_t end_block);
+
+/*
+ * The rules of it, without I/O, for the offline check: scan->entries has room for entries_max, or
+ * holds a trailer. Each takes what it names if that is whole, and \return whether it was.
+ */
+void scan_reset(struct scan *scan);
+bool scan_footer_sound(const struct scan *scan, const struct disk_footer *footer);
+bool scan_take_trailer(struct scan *scan, uint32_t block_count);
+bool scan_batch_sound(const struct scan *scan, const struct disk_batch *batch);
+/** A sound batch whose payload is not looked at. */
+void scan_take_batch(struct scan *scan, const struct disk_batch *batch);
+/** A sound batch; scan->lost says which blocks of the payload could not be read, if not NULL. */
+bool scan_take_verified(struct scan *scan, const struct disk_batch *batch, const uint8_t *payload);
+/** Records without a batch, in the block at end_block. */
+bool scan_take_packed(struct scan *scan, const void *block);

@@ -120,7 +120,10 @@ carry_out(struct tarn_io *io)
 			device->failed_count++;
 			return -EIO;
 		}
-		return device_read(device, io->iov, io->iov_count, io->offset_bytes) ? 0 : -EIO;
+		if (device_read(device, io->iov, io->iov_count, io->offset_bytes))
+			return 0;
+		device->failed_count++;
+		return -EIO;
 	case TARN_IO_WRITE:
 		return carry_out_write(device, io);
 	case TARN_IO_FLUSH:

@@ -352,12 +352,15 @@ check_damage(const struct tarn_cache_info *info)
 }
 
 static void
-check_info(const struct tarn_cache_info *info)
+check_info(const struct tarn_cache_info *info, uint64_t failed_before)
 {
-	sim_say("opened: %s%s%s%s, %llu entries, %llu us", info->formatted ? "formatted" : "",
-		info->clean_start ? "clean" : "", info->same_boot ? " same boot" : "",
-		info->checkpoint_used ? " by checkpoint" : "",
-		(unsigned long long)info->recovered_entries, (unsigned long long)info->recovery_us);
+	sim_say("opened: %s%s%s%s, %llu entries, %llu holes, %llu suspect, %llu failed reads",
+		info->formatted ? "formatted" : "", info->clean_start ? "clean" : "",
+		info->same_boot ? " same boot" : "", info->checkpoint_used ? " by checkpoint" : "",
+		(unsigned long long)info->recovered_entries,
+		(unsigned long long)info->damaged_segments,
+		(unsigned long long)info->suspect_entries,
+		(unsigned long long)(sim->device.failed_count - failed_before));
 	check_damage(info);
 	sim->segments_per_shard = info->segment_count / info->shard_count;
 }
@@ -380,6 +383,7 @@ open_cache(void)
 		.env = &env,
 	};
 	struct opening opening = { .done = false };
+	uint64_t failed_before = sim->device.failed_count;
 	struct tarn_cache_info info;
 
 	memcpy(env.boot_id, sim->boot_id, sizeof(env.boot_id));
@@ -411,7 +415,7 @@ open_cache(void)
 	sim->opening = false;
 	model_opened(&sim->model);
 	tarn_cache_get_info(sim_cache, &info);
-	check_info(&info);
+	check_info(&info, failed_before);
 	if (info.formatted != fresh)
 		sim_fail("%s", fresh ? "it was not formatted" : "it was formatted");
 }
