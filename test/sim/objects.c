@@ -312,6 +312,24 @@ some_object(void)
 	return (uint32_t)rng_below(&sim->rng, sim->plan.object_count);
 }
 
+/* Perhaps the one that was written longest ago: reclaim is near it. */
+static uint32_t
+some_object_or_oldest(void)
+{
+	uint32_t oldest = some_object();
+
+	if (!plan_maybe(&sim->rng, sim->plan.oldest_per_mille))
+		return oldest;
+	for (uint32_t i = 0; i < sim->plan.object_count; i++) {
+		const struct version *newest = model_newest(&sim->model.objects[i]);
+
+		if (newest->kind == VERSION_VALUE &&
+		    newest->segments < model_newest(&sim->model.objects[oldest])->segments)
+			oldest = i;
+	}
+	return oldest;
+}
+
 static void
 store(uint32_t flags, uint32_t bytes)
 {
@@ -333,7 +351,7 @@ lookup(uint32_t object, bool whole)
 static void
 remove_or_touch(enum tarn_cache_op_kind kind)
 {
-	uint32_t object = some_object();
+	uint32_t object = some_object_or_oldest();
 	struct subject *subject = &sim->model.objects[object];
 	struct version version = { .kind = VERSION_ABSENT };
 	struct slot *slot;
@@ -368,7 +386,7 @@ remove_or_touch(enum tarn_cache_op_kind kind)
 static void
 exists(void)
 {
-	struct slot *slot = take(TARN_CACHE_EXISTS, some_object());
+	struct slot *slot = take(TARN_CACHE_EXISTS, some_object_or_oldest());
 
 	if (slot == NULL)
 		return;

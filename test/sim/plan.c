@@ -181,6 +181,8 @@ harden(struct plan *plan, struct rng *rng)
 	if (fills_log(plan)) {
 		plan->steps_max = 500;
 		plan->tail_per_mille = 400;
+		plan->oldest_per_mille = 700;
+		plan->weight[ACTION_EXISTS] = 150;
 		plan->gap_us_max = rng_chance(rng, 700) ? 2000 : plan->gap_us_max;
 	}
 	if (plan->profile == PROFILE_DIRTY)

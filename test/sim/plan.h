@@ -83,6 +83,7 @@ struct plan {
 	bool super_damage;	      /* one copy of the superblock, between two lives */
 	uint32_t refuse_per_mille;    /* of lives: something is asked for that is refused */
 	uint32_t forget_per_mille;    /* of openings: a volume is forgotten */
+	uint32_t oldest_per_mille;    /* of removals and the like: what reclaim comes to next */
 	uint32_t delete_per_mille;    /* of lives end by deleting the cache */
 	uint32_t tail_per_mille;      /* of lives that crash do so by CRASH_TAIL */
 	uint32_t format_per_mille;    /* of lives begin with another format */
