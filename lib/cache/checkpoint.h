@@ -24,7 +24,8 @@ checkpoint_area(uint64_t sequence)
 struct checkpoint_found {
 	struct tarn_cache *cache;
 	struct disk_checkpoint *disk[2]; /* I/O memory */
-	int best;			 /* area, or -1: none verifies */
+	int best;			 /* area of the newest, or -1: none verifies */
+	int older;			 /* the other's, or -1 */
 	tarn_io_cb done;
 	void *arg;
 	struct sure_read read;
@@ -33,4 +34,6 @@ struct checkpoint_found {
 /** done(arg, 0) or -ENOMEM; checkpoint_found_fini() in either case. */
 void checkpoint_find(struct tarn_cache *cache, struct checkpoint_found *found, tarn_io_cb done,
 		     void *arg);
+/** Where the newest is damaged: have the next one written over that, not over the other. */
+void checkpoint_keep_older(struct tarn_cache *cache, const struct checkpoint_found *found);
 void checkpoint_found_fini(struct checkpoint_found *found);

@@ -326,9 +326,15 @@ header_read(void *arg, int status)
 	struct checkpoint_found *found = arg;
 	uint32_t area = found->next++;
 
-	if (status == 0 && usable(found, area) &&
-	    (found->best < 0 || found->disk[area]->sequence > found->disk[found->best]->sequence))
+	if (status != 0 || !usable(found, area)) {
+		/* Not to be had. */
+	} else if (found->best < 0 ||
+		   found->disk[area]->sequence > found->disk[found->best]->sequence) {
+		found->older = found->best;
 		found->best = (int)area;
+	} else {
+		found->older = (int)area;
+	}
 	if (found->next < 2)
 		read_header(found);
 	else
@@ -350,7 +356,7 @@ checkpoint_find(struct tarn_cache *cache, struct checkpoint_found *found, tarn_i
 		void *arg)
 {
 	found->cache = cache;
-	found->best = -1;
+	found->best = found->older = -1;
 	found->next = 0;
 	found->done = done;
 	found->arg = arg;
@@ -360,6 +366,15 @@ checkpoint_find(struct tarn_cache *cache, struct checkpoint_found *found, tarn_i
 		done(arg, -ENOMEM);
 	else
 		read_header(found);
+}
+
+void
+checkpoint_keep_older(struct tarn_cache *cache, const struct checkpoint_found *found)
+{
+	if (!cache->info.checkpoint_damaged || found->older < 0)
+		return;
+	cache->checkpoint_tried = cache->checkpoint_sequence;
+	cache->checkpoint_sequence = found->disk[found->older]->sequence;
 }
 
 void

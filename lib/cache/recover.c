@@ -2,7 +2,7 @@
 /*
  * Recovery of one shard:
  *
- *	headers --all read--> checkpoint [--damaged: without] --> probe --> chain --> scans
+ *	headers --all read--> checkpoint [--damaged: the older one] --> probe --> chain --> scans
  *	scans --applied in order, to the end of the log--> bans --> rewrite --> finish
  *
  * Scans run side by side and are applied in order. Invariant: nothing is applied behind a hole,
@@ -253,8 +253,15 @@ checkpoint_loaded(void *arg, int status)
 		finish(recovery, status);
 		return;
 	}
+	recovery->checkpoint_damaged |= status != 0;
+	if (status != 0 && recovery->older != NULL) {
+		recovery->checkpoint = recovery->older;
+		recovery->older = NULL;
+		checkpoint_load(recovery->shard, recovery->checkpoint, false, checkpoint_loaded,
+				recovery);
+		return;
+	}
 	recovery->checkpoint_used = status == 0;
-	recovery->checkpoint_damaged = status != 0;
 	judge_table(recovery);
 	probe(recovery);
 }
@@ -285,7 +292,8 @@ recover_found(struct recovery *recovery, int status)
 /* --- The beginning --- */
 
 void
-recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint)
+recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint,
+	      const struct disk_checkpoint *older)
 {
 	struct recovery *recovery = calloc(1, sizeof(*recovery));
 	struct shard *shard = slot->shard;
@@ -301,6 +309,7 @@ recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint)
 	recovery->shard = shard;
 	recovery->slot = slot;
 	recovery->checkpoint = checkpoint;
+	recovery->older = older;
 	recovery->tail = 1;
 	recovery->found = calloc(shard->segment_count, sizeof(*recovery->found));
 	if (recovery->found == NULL) {

@@ -69,6 +69,7 @@ struct recovery {
 	struct shard *shard;
 	struct fan_slot *slot;
 	const struct disk_checkpoint *checkpoint; /* NULL: none */
+	const struct disk_checkpoint *older;	  /* to be tried where that one is damaged */
 
 	/* Headers. */
 	struct found_segment *found;
@@ -105,8 +106,12 @@ struct recovery {
 	bool checkpoint_used, checkpoint_damaged;
 };
 
-/** Begin; fan_answer(slot) when done. checkpoint may be NULL, and outlives the recovery. */
-void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint);
+/**
+ * Begin; fan_answer(slot) when done. The older checkpoint is for where the other is damaged. Both
+ * may be NULL, and outlive the recovery.
+ */
+void recover_shard(struct fan_slot *slot, const struct disk_checkpoint *checkpoint,
+		   const struct disk_checkpoint *older);
 
 /* headers.c */
 /** Find out about all segments; then recover_found(recovery, 0), or -ENOMEM. */

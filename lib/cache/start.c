@@ -164,6 +164,7 @@ recovered(struct fan *fan, int status)
 	}
 	gather(start->cache);
 	tell(start->cache);
+	checkpoint_keep_older(start->cache, &start->found);
 	flush(start);
 }
 
@@ -171,9 +172,13 @@ static void
 recover_one(struct fan_slot *slot)
 {
 	struct start *start = tarn_container_of(slot->fan, struct start, fan);
-	int best = start->found.best;
+	int best = start->found.best, older = start->found.older;
+	const struct disk_checkpoint *second = older >= 0 ? start->found.disk[older] : NULL;
 
-	recover_shard(slot, best >= 0 ? start->found.disk[best] : NULL);
+	if (best >= 0)
+		recover_shard(slot, start->found.disk[best], second);
+	else
+		recover_shard(slot, second, NULL);
 }
 
 static void

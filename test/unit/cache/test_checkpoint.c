@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checkpoints that come to nothing. */
+/* Checkpoints that come to nothing, or are damaged. */
 #include <errno.h>
 
 #include "test/unit/cache/stage.h"
@@ -35,5 +35,37 @@ test_a_checkpoint_that_failed_leaves_its_sequence_and_the_good_area_alone(void)
 	CU_ASSERT(stage.cache->checkpoint_sequence == good + 8);
 }
 
+static void
+test_where_the_newest_is_damaged_the_older_one_is_used_and_kept(void)
+{
+	struct tarn_cache_info info;
+	uint8_t block[4096];
+	uint64_t sequence, at;
+
+	stage_start();
+	stage_store_many(0, 100, 3000, 1, 16);
+	CU_ASSERT(stage_remove("k7") == 0 && stage_checkpoint() == 0);
+	stage_store_many(100, 100, 3000, 1, 16);
+	CU_ASSERT(stage_remove("k8") == 0 && stage_checkpoint() == 0);
+	stage_store_many(200, 20, 3000, 1, 16);
+	sequence = stage.cache->checkpoint_sequence;
+	at = stage.cache->super->checkpoint_offset[sequence % 2] + 3 * 4096;
+	stage_crash();
+	memset(block, 0x5a, sizeof(block));
+	stage_raw(TARN_IO_WRITE, block, at, sizeof(block));
+	stage_start();
+	tarn_cache_get_info(stage.cache, &info);
+	CU_ASSERT(info.checkpoint_damaged && info.checkpoint_used && info.damaged_segments == 0);
+	for (uint32_t i = 0; i < 220; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%u", i);
+		CU_ASSERT(stage_lookup(key) == (i == 7 || i == 8 ? -ENOENT : 0));
+	}
+	CU_ASSERT(stage_checkpoint() == 0);
+	CU_ASSERT(stage.cache->checkpoint_sequence == sequence + 2);
+}
+
 UT_SUITE(cache_checkpoint, setup, stage_teardown,
-	 UT_CASE(test_a_checkpoint_that_failed_leaves_its_sequence_and_the_good_area_alone));
+	 UT_CASE(test_a_checkpoint_that_failed_leaves_its_sequence_and_the_good_area_alone),
+	 UT_CASE(test_where_the_newest_is_damaged_the_older_one_is_used_and_kept));
