@@ -65,11 +65,16 @@ refuse_changed(const char *what, const void *supers, int expected)
 {
 	static const struct tarn_cache_opts opts;
 	uint8_t before[SUPERS_BYTES];
+	bool unreadable[2];
 
+	/* What is written anew can be read. */
+	memcpy(unreadable, sim->device.unreadable, sizeof(unreadable));
+	memset(sim->device.unreadable, 0, sizeof(unreadable));
 	memcpy(before, sim->device.image, sizeof(before));
 	memcpy(sim->device.image, supers, SUPERS_BYTES);
 	refused(what, &opts, expected);
 	memcpy(sim->device.image, before, sizeof(before));
+	memcpy(sim->device.unreadable, unreadable, sizeof(unreadable));
 }
 
 static void

@@ -62,7 +62,7 @@ test_what_is_no_namespace_is_refused(void)
 }
 
 static void
-test_options_of_other_drivers_are_refused_by_name(void)
+test_options_of_uring_that_passthrough_has_not_are_refused(void)
 {
 	struct tarn_bdev_file_opts opts;
 
@@ -206,7 +206,7 @@ test_rescan_of_an_unchanged_namespace_changes_nothing(void)
 }
 
 UT_SUITE(uring_cmd, start_file, dut_stop, UT_CASE(test_what_is_no_namespace_is_refused),
-	 UT_CASE(test_options_of_other_drivers_are_refused_by_name));
+	 UT_CASE(test_options_of_uring_that_passthrough_has_not_are_refused));
 UT_SUITE_WHERE(is_nvme_device(), uring_cmd_nvme, start_device, dut_stop,
 	       UT_CASE(test_either_node_names_the_namespace),
 	       UT_CASE(test_only_the_nodes_of_one_namespace_are_a_pair),
