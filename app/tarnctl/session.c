@@ -14,10 +14,18 @@
 static void
 print_error(const char *format, va_list args)
 {
+	char *text;
+
 	fflush(stdout);
-	fputs("tarnctl: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	if (vasprintf(&text, format, args) < 0) {
+		text = NULL;
+	}
+	/* What somebody named, or a server said, must not command the terminal. */
+	for (char *c = text; c != NULL && *c != '\0'; c++) {
+		*c = ((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f ? '?' : *c;
+	}
+	fprintf(stderr, "tarnctl: %s\n", text != NULL ? text : "out of memory");
+	free(text);
 }
 
 void

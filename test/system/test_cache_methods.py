@@ -420,18 +420,22 @@ def test_options_are_saved_as_they_are_now(daemon):
     assert {"subsystem": "cache", "depends_on": ["bdev"]} in subsystems
 
 
-def test_a_full_index_refuses_and_keeps_what_it_has(daemon):
+def test_a_full_index_makes_room_by_what_is_oldest(daemon):
     cache = make(daemon, size_bytes=32 * MIB, expected_entry_bytes=4096)
     slots = daemon.rpc.cache_get_caches()[0]["index_slot_count"]
     answers = []
-    for first in range(0, slots + 2048, 1024):
+    for first in range(0, 2 * slots, 1024):
         answers += cache.store_batch(entries=[{"key": f"k{n}", "value": f"{n}"} for n in range(first, first + 1024)])
-    full = [n for n, answer in enumerate(answers) if "error" in answer]
-    assert full and all(answers[n]["error"]["code"] == -28 and "index" in answers[n]["error"]["message"] for n in full)
-    assert cache.get_stats()["rejects"]["index_full"] == len(full)
-    for n in [0, 1, full[0] - 1, slots // 2, *full[:5]]:
-        assert cache.value(b"k%d" % n) == (None if n in full else b"%d" % n)
-    assert cache.get_stats()["index"]["load"] > 0.5
+    full = {n for n, answer in enumerate(answers) if "error" in answer}
+    assert all(answers[n]["error"]["code"] == -28 and "index" in answers[n]["error"]["message"] for n in full)
+    stats = cache.get_stats()
+    assert stats["rejects"]["index_full"] == len(full) and stats["index"]["load"] > 0.5
+    stored = [n for n in range(len(answers)) if n not in full]
+    assert len(stored) > slots and cache.value(b"k0") is None
+    for n in stored[-200:]:
+        assert cache.value(b"k%d" % n) == b"%d" % n
+    for n in [*stored[::997], *sorted(full)[:50]]:
+        assert cache.value(b"k%d" % n) in ((None,) if n in full else (None, b"%d" % n))
 
 
 def test_values_for_which_there_is_no_memory_are_refused_and_the_rest_goes_on(start):
