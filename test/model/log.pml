@@ -62,6 +62,7 @@ byte index_seq;	       /* where the key is; 0: a miss */
 byte removed_seq;      /* where its tombstone is, if that is the last of the key; 0: elsewhere */
 byte live_event;       /* the last event of the key */
 byte gap_start, gap_end; /* the newest gap */
+byte told_start, told_end; /* the newest that was closed: headers tell of it */
 bool gap_open, gap_unpublished, reclaiming, bare_wanted;
 byte bare_seq, bare_durable; /* the batch that says so, and what it says is durable */
 bool flushing, flush_believed;
@@ -90,7 +91,7 @@ inline append(ev) {
 	head++;
 	i = (flight[0].seq == 0 -> 0 : 1);
 	flight[i].seq = head; flight[i].prev = prev; flight[i].tail = tail; flight[i].durable = durable;
-	flight[i].event = ev; flight[i].gap_start = gap_start; flight[i].gap_end = gap_end;
+	flight[i].event = ev; flight[i].gap_start = told_start; flight[i].gap_end = told_end;
 	prev = head;
 	if
 	:: ev != 0 && IS_STORE(ev) -> index_seq = head; removed_seq = 0
@@ -141,19 +142,8 @@ inline recover(process_only) {
 		k++
 	:: else -> break
 	od;
-	/* Of that, what the next life will find again: for sure what durable headers say. */
-	known = d; known_tail = 1; k = 0;
-	if
-	:: process_only ->
-		known = 0;
-		do
-		:: k < SEGS ->
-			known = (shown[k].seq != 0 && shown[k].seq <= d && shown[k].durable > known -> shown[k].durable : known);
-			k++
-		:: else -> break
-		od
-	:: else
-	fi;
+	/* That much the next life is sure to find again. */
+	known = d; known_tail = 1;
 	k = 0;
 	do
 	:: k < SEGS ->
@@ -249,6 +239,22 @@ inline recover(process_only) {
 	:: else -> assert(found_event >= e)
 	fi;
 
+#ifndef TRUST_THE_DEAD
+	/*
+	 * Only the process died: a flush of before may have failed, and let go of what is read back. What
+	 * is behind D is written again, in its place.
+	 */
+	k = 0;
+	do
+	:: k < SEGS ->
+		if
+		:: process_only && shown[k].seq > d && place[k] == GHOST -> place[k] = WRITTEN
+		:: else
+		fi;
+		k++
+	:: else -> break
+	od;
+#endif
 	/* What is served from now on is flushed before. */
 	k = 0;
 	do
@@ -268,51 +274,23 @@ inline recover(process_only) {
 	removed_seq = (found != 0 && !IS_STORE(found_event) -> found : 0);
 	head = max_seq; born = head; prev = last; committed = head;
 	freed = tail;
-	gap_start = 0; gap_end = 0;
+	told_start = 0; told_end = 0;
 	if
-	:: max_seq != 0 -> gap_start = shown[max_seq % SEGS].gap_start; gap_end = shown[max_seq % SEGS].gap_end
+	:: max_seq != 0 -> told_start = shown[max_seq % SEGS].gap_start; told_end = shown[max_seq % SEGS].gap_end
 	:: else
 	fi;
+	gap_start = told_start; gap_end = told_end;
 	gap_open = false; gap_unpublished = false; bare_wanted = false; bare_seq = 0; bare_durable = 0;
 	flushing = false; flush_believed = false; flush_seq = 0; flush_acked = 0; flush_tail = 0; flush_known = 0;
 	durable = last;
-#ifndef TRUST_THE_DEAD
-	/* Only the process died: a flush of before may have failed, and nobody lived to write again. */
-	if
-	:: process_only && last > d ->
-		/* The gap of a header that may itself be lost is part of it. */
-		gap_start = d + 1; k = 0;
-		do
-		:: k < SEGS ->
-			if
-			:: shown[k].seq > d && shown[k].gap_end > tail && shown[k].gap_start < gap_start ->
-				j = 0;
-				do
-				:: j < SEGS && !(shown[j].seq != 0 && shown[j].seq <= d && shown[j].gap_end == shown[k].gap_end &&
-						 shown[j].gap_start == shown[k].gap_start) -> j++
-				:: else -> break
-				od;
-				gap_start = (j == SEGS -> shown[k].gap_start : gap_start);
-				j = 0
-			:: else
-			fi;
-			k++
-		:: else -> break
-		od;
-		k = 0;
-		gap_open = true; gap_end = head + 1; durable = gap_start - 1
-	:: else -> promised = acked
-	fi;
-#else
 	promised = acked;
-#endif
 #ifndef REUSE_IN_DOUBT
 	/*
 	 * What is before the tail is used again once a durable header can be told from what is flushed
 	 * behind the tail. It cannot yet, if the tail itself is in doubt, but for places already taken.
 	 */
 	if
-	:: gap_open || known < tail -> freed = (max_seq + 1 > SEGS + known_tail -> max_seq + 1 - SEGS : known_tail)
+	:: known < tail -> freed = (max_seq + 1 > SEGS + known_tail -> max_seq + 1 - SEGS : known_tail)
 	:: else
 	fi;
 #endif
@@ -444,7 +422,8 @@ init {
 	:: atomic { gap_open && committed == head && committed >= gap_end - 1 &&
 		    !(index_seq >= gap_start && index_seq < gap_end && index_seq != 0) &&
 		    !(removed_seq >= gap_start && removed_seq < gap_end && removed_seq != 0) ->
-		gap_open = false; gap_unpublished = true; bare_seq = 0 }
+		gap_open = false; gap_unpublished = true; bare_seq = 0;
+		told_start = gap_start; told_end = gap_end }
 	:: atomic { bare_wanted && CAN_APPEND && FREE_SEGMENTS > 0 && gap_unpublished ->
 		bare_wanted = false; append(0); bare_seq = head; bare_durable = durable }
 
