@@ -446,6 +446,7 @@ clean(struct slot *slot)
 		struct version version = {
 			.kind = VERSION_VALUE,
 			.content = slot->content[n],
+			.mark = true,
 			.maybe = durable_only || tokens_meet(),
 		};
 

@@ -117,6 +117,7 @@ uint64_t
 model_submit(struct model *model, struct subject *subject, const struct version *version)
 {
 	struct version *added = &subject->versions[subject->count];
+	uint32_t before = model_newest(subject)->segments;
 
 	tarn_assert(subject->count < MODEL_VERSIONS);
 	*added = *version;
@@ -124,7 +125,7 @@ model_submit(struct model *model, struct subject *subject, const struct version 
 	added->ack = 0;
 	added->state = VERSION_SUBMITTED;
 	added->time_s = model->time_min_s;
-	added->segments = model->segments;
+	added->segments = version->mark ? before : model->segments;
 	subject->count++;
 	subject->writers++;
 	return added->number;

@@ -127,10 +127,24 @@ test_a_clean_entry_does_not_vanish_without_a_reason(void)
 	CU_ASSERT(!allows(1, false));
 }
 
+static void
+test_what_is_marked_clean_is_as_old_in_the_log_as_it_was(void)
+{
+	struct version mark = { .kind = VERSION_VALUE, .content = 1, .mark = true };
+
+	put(1, true);
+	model.segments = 40;
+	model_complete(&model, subject, model_submit(&model, subject, &mark), MODEL_ACKED);
+	CU_ASSERT(!allows(0, false));
+	model.segments = 41;
+	CU_ASSERT(allows(0, false));
+}
+
 UT_SUITE(sim_model, setup, NULL,
 	 UT_CASE(test_an_older_version_than_the_acknowledged_one_is_refused),
 	 UT_CASE(test_a_dirty_block_is_never_a_miss),
 	 UT_CASE(test_after_power_loss_one_of_flushed_and_later_is_the_truth_for_good),
 	 UT_CASE(test_after_the_process_died_what_was_acknowledged_is_there),
 	 UT_CASE(test_what_was_forgotten_does_not_come_back),
-	 UT_CASE(test_a_clean_entry_does_not_vanish_without_a_reason));
+	 UT_CASE(test_a_clean_entry_does_not_vanish_without_a_reason),
+	 UT_CASE(test_what_is_marked_clean_is_as_old_in_the_log_as_it_was));
