@@ -99,11 +99,9 @@ looked(struct slot *slot)
 {
 	const struct tarn_cache_block_req *req = &slot->req;
 	bool read = req->kind == TARN_CACHE_BLOCK_LOOKUP;
-	struct tarn_cache_info info;
 
-	tarn_cache_get_info(sim_cache, &info);
-	sim->model.failed = info.failed;
-	if (req->status != 0 && (req->status != -EIO || (!sim->model.unreadable && !info.failed)))
+	if (req->status != 0 &&
+	    (req->status != -EIO || (!sim->model.unreadable && !sim->model.failed)))
 		wrong(slot, 0, "no such status");
 	for (uint32_t n = 0; n < slot->count; n++) {
 		struct block_seen seen = { slot, n };
@@ -168,6 +166,7 @@ over(struct tarn_cache_block_req *req)
 	busy_count--;
 	sim_say("  blocks %u+%u of volume %u: request %u ended with %d", slot->first, slot->count,
 		slot->volume, req->kind, req->status);
+	control_note_failed();
 	if (req->kind == TARN_CACHE_BLOCK_LOOKUP || req->kind == TARN_CACHE_BLOCK_PROBE) {
 		looked(slot);
 		return;

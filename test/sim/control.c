@@ -309,6 +309,15 @@ called(void *arg, int status)
 
 /* --- What the engine says of itself --- */
 
+void
+control_note_failed(void)
+{
+	struct tarn_cache_info info;
+
+	tarn_cache_get_info(sim_cache, &info);
+	sim->model.failed = info.failed;
+}
+
 static uint8_t told_dirty[MODEL_VOLUMES][MODEL_BLOCKS];
 
 /* Its blocks were banned: where flushed log is lost, and the ban with it, they are there again. */

@@ -155,6 +155,8 @@ model_complete(struct model *model, struct subject *subject, uint64_t number,
 	case MODEL_MAYBE:
 		version->maybe = true;
 		version->state = VERSION_ACKED;
+		/* It was read while it was on its way, and may be undone now. */
+		version->seen &= !model->failed;
 		break;
 	case MODEL_DURABLE:
 		make_flushed(model, version);
@@ -277,8 +279,31 @@ pin(struct subject *subject, uint64_t first, uint64_t last)
 	}
 }
 
+/*
+ * What is newer than what was read, and perhaps failed, did fail. A cache that has stopped writing
+ * tells nobody where its log ended: a start may find what the device has of it all the same.
+ */
 static void
-learn_hit(struct subject *subject, const struct observation *seen, uint64_t first, uint64_t last)
+undo_newer(const struct model *model, struct subject *subject, const struct observation *seen,
+	   uint64_t last)
+{
+	if (subject->writers != 0 || subject->readers != 0)
+		return;
+	for (uint32_t i = subject->count; i-- > 0;) {
+		struct version *version = &subject->versions[i];
+
+		if (version->number <= last || !version->maybe || version->number >= seen->upper)
+			continue;
+		if (model->failed)
+			version->undone = true;
+		else
+			remove_at(subject, i);
+	}
+}
+
+static void
+learn_hit(const struct model *model, struct subject *subject, const struct observation *seen,
+	  uint64_t first, uint64_t last)
 {
 	struct version *version = find(subject, first);
 
@@ -295,13 +320,9 @@ learn_hit(struct subject *subject, const struct observation *seen, uint64_t firs
 		pin(subject, first, last);
 		return;
 	}
-	version->seen = true;
-	/* What is newer, and perhaps failed, did fail. */
-	for (uint32_t i = subject->count;
-	     subject->writers == 0 && subject->readers == 0 && i-- > 0;)
-		if (subject->versions[i].number > last && subject->versions[i].maybe &&
-		    subject->versions[i].number < seen->upper)
-			remove_at(subject, i);
+	/* Not where it was read on its way, and may be undone: see model_complete(). */
+	version->seen |= !version->maybe || !model->failed || version->number < seen->upper;
+	undo_newer(model, subject, seen, last);
 }
 
 /* An entry that was dropped does not come back, either. */
@@ -335,7 +356,8 @@ model_read_end(struct model *model, struct subject *subject, const struct observ
 	for (uint32_t i = 0; i < subject->count; i++) {
 		const struct version *version = &subject->versions[i];
 
-		if (version->number < seen->lower || !matches(model, subject, version, seen))
+		if (version->number < seen->lower || version->undone ||
+		    !matches(model, subject, version, seen))
 			continue;
 		last = version->number;
 		if (first == 0)
@@ -346,7 +368,7 @@ model_read_end(struct model *model, struct subject *subject, const struct observ
 		       : seen->hit ? "not what was written, or older than what was promised"
 				   : "a miss, although it is dirty";
 	if (seen->hit)
-		learn_hit(subject, seen, first, last);
+		learn_hit(model, subject, seen, first, last);
 	else if (!seen->bad)
 		learn_miss(model, subject, seen);
 	compact(subject);
@@ -372,9 +394,10 @@ model_describe(const struct subject *subject, char *text, size_t text_bytes)
 
 		used +=
 		    (size_t)snprintf(text + used, text_bytes - used,
-				     " [%llu %s%s%s%s%s content %u, %u bytes, until %u]",
+				     " [%llu %s%s%s%s%s%s content %u, %u bytes, until %u]",
 				     (unsigned long long)version->number, states[version->state],
 				     version->maybe ? " maybe" : "", version->seen ? " seen" : "",
+				     version->undone ? " undone" : "",
 				     version->kind == VERSION_ABSENT ? " absent" : "",
 				     version->dirty ? " dirty" : "", version->content,
 				     version->bytes, version->expiry_max_s);
@@ -406,7 +429,7 @@ settle_one(struct model *model, struct subject *subject)
 	for (uint32_t i = 0; i < subject->count; i++) {
 		struct version *version = &subject->versions[i];
 
-		version->seen = false;
+		version->seen = version->undone = false;
 		if (survives(model, version))
 			make_flushed(model, version);
 		else

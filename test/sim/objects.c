@@ -163,6 +163,7 @@ over(struct tarn_cache_op *op)
 	slot->busy = false;
 	busy_count--;
 	sim_say("  object %u: operation %d ended with %d", slot->object, slot->kind, op->status);
+	control_note_failed();
 	if (slot->kind == TARN_CACHE_LOOKUP || slot->kind == TARN_CACHE_EXISTS) {
 		lookup_over(slot);
 		return;

@@ -143,6 +143,8 @@ void control_check_age(void);
 void control_delete_refused(void);
 /** Ban all blocks of a volume. \return whether they are. */
 bool control_ban_volume(uint32_t volume);
+/** Tell the model whether the cache has stopped writing. */
+void control_note_failed(void);
 /** Compare the blocks that the engine says are dirty. */
 void control_dirty_check(void);
 /** Nothing that the engine counted says that data was bad, where none was. */
