@@ -319,6 +319,7 @@ control_note_failed(void)
 }
 
 static uint8_t told_dirty[MODEL_VOLUMES][MODEL_BLOCKS];
+static uint64_t suspect_left; /* more blocks that it says are */
 
 /* Its blocks were banned: where flushed log is lost, and the ban with it, they are there again. */
 static bool
@@ -346,10 +347,22 @@ dirty_told(void *arg, const struct tarn_cache_dirty_block *blocks, uint32_t bloc
 	}
 }
 
+/* A block that a start could not read may have been dirty before, for all that the engine knows. */
+static bool
+is_suspect(struct subject *subject)
+{
+	if (!sim->model.unreadable || suspect_left == 0)
+		return false;
+	suspect_left--;
+	for (uint32_t i = 0; i < subject->count; i++)
+		subject->versions[i].suspect |= subject->versions[i].kind == VERSION_VALUE;
+	return true;
+}
+
 static void
 dirty_compare(uint32_t volume, uint32_t block)
 {
-	const struct subject *subject = &sim->model.blocks[volume][block];
+	struct subject *subject = &sim->model.blocks[volume][block];
 	bool told = told_dirty[volume][block] != 0;
 	bool some = false, all = true;
 	char text[1500];
@@ -358,7 +371,7 @@ dirty_compare(uint32_t volume, uint32_t block)
 		some |= subject->versions[i].dirty;
 		all &= subject->versions[i].dirty;
 	}
-	if (sim->model.damaged || (told ? some : !all))
+	if (sim->model.damaged || (told ? some || is_suspect(subject) : !all))
 		return;
 	model_describe(subject, text, sizeof(text));
 	sim_fail("block %u of volume %u is%s said to be dirty;%s", block, volume,
@@ -370,7 +383,10 @@ control_dirty_check(void)
 {
 	static const struct tarn_cache_dirty_walk walk = { .fn = dirty_told };
 	struct call call = { .done = false };
+	struct tarn_cache_info info;
 
+	tarn_cache_get_info(sim_cache, &info);
+	suspect_left = info.suspect_entries;
 	memset(told_dirty, 0, sizeof(told_dirty));
 	tarn_cache_each_dirty(sim_cache, &walk, called, &call);
 	sim_wait(&call.done, "looking at all dirty blocks");

@@ -248,7 +248,8 @@ matches(const struct model *model, const struct subject *subject, const struct v
 	const struct observation *seen)
 {
 	if (seen->bad)
-		return (model->unreadable || model->failed) && (version->dirty || model->damaged);
+		return (model->unreadable || model->failed) &&
+		       (version->dirty || version->suspect || model->damaged);
 	return seen->hit ? hit_matches(subject, version, seen) : miss_matches(model, version);
 }
 
@@ -392,15 +393,15 @@ model_describe(const struct subject *subject, char *text, size_t text_bytes)
 	for (uint32_t i = 0; i < subject->count && used < text_bytes; i++) {
 		const struct version *version = &subject->versions[i];
 
-		used +=
-		    (size_t)snprintf(text + used, text_bytes - used,
-				     " [%llu %s%s%s%s%s%s content %u, %u bytes, until %u]",
-				     (unsigned long long)version->number, states[version->state],
-				     version->maybe ? " maybe" : "", version->seen ? " seen" : "",
-				     version->undone ? " undone" : "",
-				     version->kind == VERSION_ABSENT ? " absent" : "",
-				     version->dirty ? " dirty" : "", version->content,
-				     version->bytes, version->expiry_max_s);
+		used += (size_t)snprintf(
+		    text + used, text_bytes - used,
+		    " [%llu %s%s%s%s%s%s%s content %u, %u bytes, until %u]",
+		    (unsigned long long)version->number, states[version->state],
+		    version->maybe ? " maybe" : "", version->seen ? " seen" : "",
+		    version->undone ? " undone" : "",
+		    version->kind == VERSION_ABSENT ? " absent" : "",
+		    version->dirty ? " dirty" : "", version->suspect ? " suspect" : "",
+		    version->content, version->bytes, version->expiry_max_s);
 	}
 }
 

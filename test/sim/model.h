@@ -36,10 +36,11 @@ struct version {
 	uint32_t segments;		     /* opened before it was submitted */
 	uint8_t kind, state;
 	bool dirty;
-	bool mark;   /* what was there before it is clean now: in the log that is as old as it was */
-	bool maybe;  /* perhaps it never took effect: its operation failed, or was a fill */
-	bool seen;   /* read in this life: nothing older may be read */
-	bool undone; /* read in this life: it did not take effect; a later one may find it */
+	bool mark;  /* what was there before it is clean now: in the log that is as old as it was */
+	bool maybe; /* perhaps it never took effect: its operation failed, or was a fill */
+	bool seen;  /* read in this life: nothing older may be read */
+	bool undone;  /* read in this life: it did not take effect; a later one may find it */
+	bool suspect; /* a start could not read it: an error, as if it were dirty */
 };
 
 struct subject {
