@@ -204,6 +204,7 @@ DISK_AT(disk_record, number, 28);
 
 #define DISK_BAN_BLOCKS 1 /* from, count, volume (0: all) */
 #define DISK_BAN_PREFIX 2 /* objects whose key begins so */
+#define DISK_BAN_DAMAGE 3 /* all before position that is clean; dirty blocks are suspect */
 
 /* A rule against all entries that lie before it in the log. */
 struct disk_ban {

@@ -68,15 +68,18 @@ append_ban(struct mover *mover, const struct disk_entry *entry)
 
 	for (uint32_t i = 0; i < bans->count; i++) {
 		const struct ban *ban = &bans->bans[i];
+		struct disk_entry moved = *entry;
 
-		if (ban->rule.position != position)
+		/* One of damage speaks of what is before it: any place may be its own. */
+		if (ban->rule.position != position && ban->rule.kind != DISK_BAN_DAMAGE)
 			continue;
-		if (log_append(mover->shard, LOG_RESERVE, entry, entry->length, &place) != 0)
+		moved.length = (uint32_t)sizeof(ban->rule) + ban->rule.prefix_bytes;
+		if (log_append(mover->shard, LOG_RESERVE, &moved, moved.length, &place) != 0)
 			return false;
 		memcpy(place.payload, &ban->rule, sizeof(ban->rule));
 		memcpy(place.payload + sizeof(ban->rule), ban->prefix, ban->rule.prefix_bytes);
 		place.entry->crc32c =
-		    tarn_crc32c(format_seed(place.seed, place.place), place.payload, entry->length);
+		    tarn_crc32c(format_seed(place.seed, place.place), place.payload, moved.length);
 	}
 	return true;
 }

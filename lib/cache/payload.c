@@ -163,7 +163,9 @@ format_packed_read(const void *block, const struct format_packed *where, struct 
 static bool
 ban_whole(const struct disk_entry *entry, const struct disk_ban *ban)
 {
-	if (ban->kind != DISK_BAN_BLOCKS && ban->kind != DISK_BAN_PREFIX)
+	if (ban->kind < DISK_BAN_BLOCKS || ban->kind > DISK_BAN_DAMAGE)
+		return false;
+	if (ban->kind == DISK_BAN_DAMAGE && ban->position == 0)
 		return false;
 	return ban->reserved_end == 0 && ban->prefix_bytes == entry->length - sizeof(*ban);
 }

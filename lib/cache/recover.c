@@ -33,6 +33,7 @@ finish(struct recovery *recovery, int status)
 		.checkpoint_damaged = recovery->checkpoint_damaged,
 		.entry_count = recovery->entry_count,
 		.damaged_count = recovery->damaged_count,
+		.damage = recovery->damage > recovery->damage_logged ? recovery->damage : 0,
 		.time_s = recovery->time_s,
 	};
 	free(recovery->bans);

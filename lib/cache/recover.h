@@ -98,8 +98,9 @@ struct recovery {
 	struct sure_read ban_read;
 	uint8_t *ban_buf;
 	struct rewrite rewrite;
-	uint64_t damage; /* units: what is before may be older than what was lost; 0: none */
-	uint64_t last;	 /* sequence of the last segment that belongs to the log */
+	uint64_t damage;	/* units: what is before may be older than what was lost; 0: none */
+	uint64_t damage_logged; /* of that: what an earlier recovery found, and noted */
+	uint64_t last;		/* sequence of the last segment that belongs to the log */
 	uint32_t last_end;
 	uint64_t batch_number;
 	uint64_t damaged_count, entry_count, lost_count;

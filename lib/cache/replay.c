@@ -136,6 +136,10 @@ replay_ban(struct recovery *recovery, const struct found_ban *found, const void 
 	ban_retire(&recovery->shard->bans, tail);
 	if (rule.position <= tail)
 		return;
+	if (rule.kind == DISK_BAN_DAMAGE) {
+		recovery->damage = tarn_max_u64(recovery->damage, rule.position);
+		recovery->damage_logged = tarn_max_u64(recovery->damage_logged, rule.position);
+	}
 	if (ban_add(&recovery->shard->bans, &rule, ban + 1) != 0)
 		recovery->damage = tarn_max_u64(recovery->damage, rule.position);
 }

@@ -61,6 +61,7 @@ struct shard_flush {
 struct shard_recovered {
 	bool checkpoint_used, checkpoint_damaged;
 	uint64_t entry_count, damaged_count, time_s;
+	uint64_t damage; /* units: to be noted in the log, see start.c; 0: nothing */
 };
 
 struct shard {
@@ -72,6 +73,7 @@ struct shard {
 	struct index index;
 	bool running; /* recovered; takes requests */
 	struct shard_recovered recovered;
+	struct shard_task damage_task;
 	struct fan_slot *quiesce; /* to answer when nothing is under way any more */
 	struct log_waiter quiesce_waiter;
 	bool quiesce_waiting; /* for a flush of all that is committed */

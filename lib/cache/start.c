@@ -64,10 +64,47 @@ served(struct fan *fan, int status)
 	start_free(start);
 }
 
+/*
+ * Recovery has found that flushed log is damaged: what is clean before it is dropped. It may be
+ * there at the next start, where a read failed that does not then; but what is removed meanwhile
+ * leaves no tombstone, since it is not there. So the log says what was dropped, before all else.
+ */
+static void
+note_damage(struct shard *shard)
+{
+	struct disk_ban rule = { .kind = DISK_BAN_DAMAGE };
+	struct disk_entry entry = { .kind = DISK_BAN, .length = sizeof(rule) };
+	struct log_slot place;
+	int status = log_append(shard, LOG_TOMBSTONE, &entry, entry.length, &place);
+
+	if (status == -EAGAIN)
+		shard_block(shard, &shard->damage_task);
+	if (status != 0)
+		return;
+	/* What was lost may have reached farther than the log does now; what comes is whole. */
+	rule.position = tarn_min_u64(shard->recovered.damage, place.position);
+	memcpy(place.payload, &rule, sizeof(rule));
+	place.entry->crc32c =
+	    tarn_crc32c(format_seed(place.seed, place.place), place.payload, entry.length);
+	/* So that it goes along where a gap is closed. */
+	(void)ban_add(&shard->bans, &rule, NULL);
+}
+
+static void
+note_task(struct shard_task *task)
+{
+	note_damage(tarn_container_of(task, struct shard, damage_task));
+}
+
 static void
 serve_shard(struct fan_slot *slot)
 {
-	slot->shard->running = true;
+	struct shard *shard = slot->shard;
+
+	shard->running = true;
+	shard->damage_task.run = note_task;
+	if (shard->recovered.damage > shard_position(shard, shard->tail, 0) * DISK_BLOCK_UNITS)
+		note_damage(shard);
 	fan_answer(slot, 0);
 }
 

@@ -308,6 +308,33 @@ test_a_segment_that_cannot_be_read_is_damage(void)
 }
 
 static void
+test_what_was_dropped_does_not_come_back_when_it_can_be_read_again(void)
+{
+	fill();
+	stage_crash();
+	stage_unreadable(segment_byte(3), SEGMENT_BLOCKS * DISK_BLOCK);
+	stage_start();
+	stage_clear();
+	CU_ASSERT(info().damaged_segments == 1 && count_found(0, 10, 1) == 0);
+	/* It is not there, so that this needs no tombstone. */
+	CU_ASSERT(stage_remove("k0") == -ENOENT);
+	CU_ASSERT(stage_flush() == 0);
+	stage_store_many(1000, 1, 3000, 1, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		stage_crash();
+		stage_start();
+		CU_ASSERT(info().damaged_segments == 0 && info().suspect_entries >= 2);
+		CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(1000, 1, 1) == 1);
+		CU_ASSERT(count_found(90, 11, 1) == 11);
+		CU_ASSERT(nothing_is_wrong(true));
+	}
+	/* Until the log has passed it. */
+	stage_store_many(1000, 6000, 3000, 2, 16);
+	CU_ASSERT(stage.cache->shards[0].freed > 3);
+	CU_ASSERT(stage.cache->shards[0].bans.count == 0);
+}
+
+static void
 test_what_cannot_be_read_behind_the_log_may_have_been_flushed(void)
 {
 	uint64_t head;
@@ -419,6 +446,7 @@ UT_SUITE(
     UT_CASE(test_the_loss_of_the_oldest_segment_is_told),
     UT_CASE(test_the_loss_of_a_segment_drops_what_is_clean_before_it_and_suspects_what_is_dirty),
     UT_CASE(test_a_segment_that_cannot_be_read_is_damage),
+    UT_CASE(test_what_was_dropped_does_not_come_back_when_it_can_be_read_again),
     UT_CASE(test_what_cannot_be_read_behind_the_log_may_have_been_flushed),
     UT_CASE(test_a_batch_that_cannot_be_read_at_the_end_of_the_log_is_damage),
     UT_CASE(test_a_payload_that_cannot_be_read_is_no_end_of_the_log),
