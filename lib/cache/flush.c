@@ -170,6 +170,16 @@ succeeded(struct shard *shard, uint64_t position, uint64_t tail)
 	tell_waiters(shard, shard->durable, 0);
 }
 
+/*
+ * Whether something was written since the last good flush. What is on its way may be on the device
+ * already, behind something that is not: it commits later, and was let go of all the same.
+ */
+static bool
+is_in_doubt(const struct shard *shard)
+{
+	return shard->committed > shard->durable || !TAILQ_EMPTY(&shard->items);
+}
+
 /* What was appended since the last good flush has to be appended again. */
 static void
 open_gap(struct shard *shard)
@@ -177,13 +187,13 @@ open_gap(struct shard *shard)
 	uint64_t end;
 
 	shard->counters.flush_error_count++;
-	if (shard->failed || (shard->committed <= shard->durable && !shard->gap_unpublished))
+	if (shard->failed || (!is_in_doubt(shard) && !shard->gap_unpublished))
 		return;
 	if (++shard->flush_failures >= SHARD_WRITE_FAILURES) {
 		log_fail(shard);
 		return;
 	}
-	if (shard->committed <= shard->durable) {
+	if (!is_in_doubt(shard)) {
 		flush_want(shard); /* what the last gap held is durable, and has yet to be told */
 		return;
 	}
