@@ -210,7 +210,7 @@ clean_wanted(struct block_op *op, uint32_t n)
 	    *block_token(shard, user->volume_id, user->first_block + n) > user->token)
 		return false;
 	return (user->flags & TARN_CACHE_BLOCK_DURABLE_ONLY) == 0 ||
-	       shard_slot_position(shard, slot) < shard->durable * DISK_BLOCK_UNITS;
+	       shard_slot_position(shard, slot) < flush_sure(shard) * DISK_BLOCK_UNITS;
 }
 
 static bool

@@ -134,7 +134,7 @@ fenced(struct log_waiter *waiter, int status)
 	struct part *part = &checkpoint->part[shard->number];
 
 	/* Everything that the chunks know of is before this. */
-	part->disk.end = shard->durable;
+	part->disk.end = flush_sure(shard);
 	if (checkpoint->clean) {
 		part->disk.head = shard->head;
 		part->disk.head_end = shard->durable % shard->segment_blocks;

@@ -87,10 +87,18 @@ flush_want_tail(struct shard *shard, uint64_t tail)
 		flush_want(shard);
 }
 
+uint64_t
+flush_sure(const struct shard *shard)
+{
+	return shard->gap_open || shard->gap_unpublished
+		   ? tarn_min_u64(shard->durable, shard->doubt_start)
+		   : shard->durable;
+}
+
 void
 flush_wait(struct shard *shard, struct log_waiter *waiter)
 {
-	if (waiter->position <= shard->durable) {
+	if (waiter->position <= flush_sure(shard)) {
 		waiter->done(waiter, 0);
 		return;
 	}
