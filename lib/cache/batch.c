@@ -80,6 +80,18 @@ add_to_trailer(struct shard *shard, const struct batch *batch, const struct disk
 	trailer->number = disk->number;
 }
 
+/*
+ * What is behind a gap is found by those who know of it: so who says that it is durable lies in a
+ * segment whose header tells of the gap.
+ */
+static uint64_t
+durable_to_tell(const struct shard *shard)
+{
+	return shard->head_gap_end == shard->gap_end
+		   ? shard->durable
+		   : tarn_min_u64(shard->durable, shard->gap_start);
+}
+
 /* Give a batch its final place, and the shard's state of now, where it has a header to say so. */
 static void
 finish(struct shard *shard, struct batch *batch)
@@ -102,7 +114,7 @@ finish(struct shard *shard, struct batch *batch)
 	if (!shard->repairing)
 		disk->tail = shard->tail;
 	shard->told_tail = tarn_max_u64(shard->told_tail, disk->tail);
-	disk->durable = shard->durable;
+	disk->durable = durable_to_tell(shard);
 	disk->number = ++shard->batch_number;
 	disk->first_number = shard->trailer->entry_count;
 	disk->previous = shard->trailer->previous;
