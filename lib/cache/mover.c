@@ -229,8 +229,13 @@ move_append(struct mover *mover, struct move *move)
 	/* Not live any more: perhaps it has expired, and nothing else says so. */
 	if (slot == NULL && mover->everything && !mover_control(mover, move->entry))
 		return -EAGAIN;
-	if (!wanted_now(mover, move, slot))
+	if (!wanted_now(mover, move, slot)) {
+		/* Banned, and not written again: who looked would find a checksum that fails. */
+		if (slot != NULL && !move->bad && mover->everything &&
+		    entry.kind == DISK_OBJECT_ENTRY)
+			index_remove(&shard->index, slot);
 		return move_nothing(mover, move, move->bad ? slot : NULL);
+	}
 	entry.flags = 0;
 	if ((slot->id & INDEX_DIRTY) != 0)
 		entry.flags |= DISK_ENTRY_DIRTY;
