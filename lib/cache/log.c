@@ -114,7 +114,7 @@ static bool
 has_room(struct shard *shard, enum log_class class)
 {
 	uint64_t free_count = segment_free_count(shard);
-	uint64_t durable = tarn_max_u64(shard->durable / shard->segment_blocks, shard->freed);
+	uint64_t durable = tarn_max_u64(flush_sure(shard) / shard->segment_blocks, shard->freed);
 
 	if (class == LOG_RESERVE)
 		return true;
