@@ -34,7 +34,10 @@ link_successors(struct recovery *recovery)
 	}
 }
 
-/* Where the chain begins: what goes on from below the tail; failing that, the oldest there is. */
+/*
+ * Where the chain begins: what goes on from below the tail; failing that, the oldest there is of
+ * those that belong to the log.
+ */
 static uint64_t
 first_of(struct recovery *recovery)
 {
@@ -47,7 +50,7 @@ first_of(struct recovery *recovery)
 			continue;
 		if (found->previous < recovery->tail)
 			best = tarn_max_u64(best, found->sequence);
-		if (oldest == 0 || found->sequence < oldest)
+		if (!found->passed_over && (oldest == 0 || found->sequence < oldest))
 			oldest = found->sequence;
 	}
 	return best != 0 ? best : oldest;
@@ -62,7 +65,7 @@ flushed_behind(struct recovery *recovery, uint64_t sequence)
 	for (uint32_t i = 0; i < recovery->shard->segment_count; i++) {
 		const struct found_segment *found = &recovery->found[i];
 
-		if (found->sequence > sequence &&
+		if (found->sequence > sequence && !found->passed_over &&
 		    shard_position(recovery->shard, found->sequence, 1) <= recovery->durable &&
 		    (oldest == 0 || found->sequence < oldest))
 			oldest = found->sequence;

@@ -26,8 +26,10 @@ drop_passed_over(struct recovery *recovery)
 
 		if (found->sequence != recovery->max_sequence - i)
 			continue;
-		if (low < found->sequence)
+		if (low < found->sequence) {
 			found->tail = 0;
+			found->passed_over = true;
+		}
 		low = tarn_min_u64(low, found->previous);
 	}
 }

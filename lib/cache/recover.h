@@ -23,6 +23,7 @@ struct found_segment {
 	uint32_t seed;
 	uint64_t successor; /* the greatest sequence that goes on from this one; 0: none */
 	bool probed;	    /* its batches were asked for the durable position */
+	bool passed_over;   /* a later header says that it does not belong to the log */
 	bool unreadable;    /* there is something, and it cannot be read */
 };
 
