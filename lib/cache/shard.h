@@ -216,7 +216,7 @@ void flush_want(struct shard *shard);
 /** The same, unless one is on its way that covers that much already. */
 void flush_want_position(struct shard *shard, uint64_t position);
 void flush_want_tail(struct shard *shard, uint64_t tail);
-/** \return the position up to which all is durable, and found again: not behind a gap unheard of. */
+/** \return up to where all is durable, and is found again: not behind a gap unheard of. */
 uint64_t flush_sure(const struct shard *shard);
 /** A waiter whose entry is committed. */
 void flush_wait(struct shard *shard, struct log_waiter *waiter);
