@@ -123,6 +123,9 @@ replay_ban(struct recovery *recovery, const struct found_ban *found, const void 
 	const struct disk_ban *ban = payload;
 	struct disk_ban rule;
 
+	/* Below the tail segments may have been written over, and what it banned is gone. */
+	if (ban == NULL && found->position <= tail)
+		return;
 	if (ban == NULL) {
 		/* It may have banned anything before it. */
 		recovery->damaged_count++;
