@@ -210,8 +210,7 @@ open_gap(struct shard *shard)
 	if (shard->segment_is_open && shard->open_batch == NULL)
 		segment_seal(shard);
 	end = shard_position(shard, shard->head + 1, 0);
-	if (!shard->gap_unpublished)
-		shard->doubt_start = shard->durable;
+	shard->doubt_start = flush_sure(shard); /* of a gap that is open, or untold: where it was */
 	shard->gap_unpublished = false;
 	shard->doubt_end = end;
 	shard->gap_open = true;
