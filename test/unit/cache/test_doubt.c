@@ -77,10 +77,10 @@ waited(struct log_waiter *waiter, int status)
 	waiter->position = status == 0 ? UINT64_MAX : 0;
 }
 
-static void
-test_what_is_durable_behind_a_gap_is_not_told_before_the_gap(void)
+/* A gap is closed, and durable, and the header that is to tell of it hangs. \return its start. */
+static uint64_t
+untold_gap(struct shard **ret)
 {
-	struct log_waiter waiter = { .done = waited, .durable = true };
 	struct shard *shard;
 	uint64_t from;
 
@@ -94,10 +94,20 @@ test_what_is_durable_behind_a_gap_is_not_told_before_the_gap(void)
 	CU_ASSERT(stage_flush() == -EIO);
 	for (uint32_t i = 0; i < 1000 && !shard->gap_unpublished; i++)
 		stage_turns(1);
-	/* The header that is to tell of it does not come to its end. */
 	stage_inject(TARN_IO_WRITE, TARN_ERROR_PENDING, UINT64_MAX, 0);
 	stage_turns(100);
 	CU_ASSERT_FATAL(shard->gap_unpublished && shard->durable > from);
+	*ret = shard;
+	return from;
+}
+
+static void
+test_what_is_durable_behind_a_gap_is_not_told_before_the_gap(void)
+{
+	struct log_waiter waiter = { .done = waited, .durable = true };
+	struct shard *shard;
+	uint64_t from = untold_gap(&shard);
+
 	CU_ASSERT(flush_sure(shard) == from);
 	waiter.position = shard->durable;
 	flush_wait(shard, &waiter);
@@ -107,6 +117,32 @@ test_what_is_durable_behind_a_gap_is_not_told_before_the_gap(void)
 	stage_turns(100);
 	CU_ASSERT(waiter.position == UINT64_MAX && !shard->gap_unpublished);
 	CU_ASSERT(flush_sure(shard) == shard->durable);
+}
+
+static void
+flushed(void *arg, int status)
+{
+	*(int *)arg = status;
+}
+
+static void
+test_a_gap_that_opens_again_and_grows_keeps_its_start(void)
+{
+	struct flush_request requests[2];
+	struct shard *shard;
+	uint64_t from = untold_gap(&shard);
+
+	stage_inject(TARN_IO_FLUSH, TARN_ERROR_FAILURE, 2, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		int status = 1;
+
+		flush_device(stage.cache, &requests[i], flushed, &status);
+		stage_turns(100);
+		CU_ASSERT(status == -EIO && shard->gap_open && shard->doubt_start == from);
+	}
+	stage_clear();
+	CU_ASSERT(stage_flush() == 0);
+	CU_ASSERT(shard->gap_start == from && shard->durable >= shard->gap_end);
 }
 
 static void
@@ -161,5 +197,6 @@ test_a_log_does_not_begin_with_segments_that_a_later_one_passes_over(void)
 UT_SUITE(cache_doubt, setup, stage_teardown,
 	 UT_CASE(test_what_was_written_before_a_failed_flush_and_committed_after_it_is_durable),
 	 UT_CASE(test_what_is_durable_behind_a_gap_is_not_told_before_the_gap),
+	 UT_CASE(test_a_gap_that_opens_again_and_grows_keeps_its_start),
 	 UT_CASE(test_a_batch_does_not_pass_over_a_gap_that_its_segment_does_not_know),
 	 UT_CASE(test_a_log_does_not_begin_with_segments_that_a_later_one_passes_over));
