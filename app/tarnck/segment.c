@@ -211,29 +211,6 @@ entry_what(const struct disk_entry *entry)
 	}
 }
 
-/* Whether an entry can be so, and its payload lies within its batch. */
-static bool
-entry_sound(const struct ck *ck, const struct disk_batch *batch, const struct disk_entry *entry)
-{
-	uint64_t from = (uint64_t)(batch->block + 1) * DISK_BLOCK;
-	uint64_t to = (uint64_t)(batch->block + batch->block_count) * DISK_BLOCK;
-	uint64_t at = (uint64_t)entry->place * DISK_UNIT;
-
-	if (!format_entry_valid(entry, ck->best->segment_bytes))
-		return false;
-	return !format_entry_has_payload(entry) ||
-	       (at >= from && tarn_range_within(at - from, entry->length, to - from));
-}
-
-static bool
-entries_sound(const struct ck *ck, const struct disk_batch *batch)
-{
-	for (uint32_t i = 0; i < batch->entry_count; i++)
-		if (!entry_sound(ck, batch, &batch->entry[i]))
-			return false;
-	return true;
-}
-
 static bool
 entry_whole(const struct walk *walk, const struct disk_entry *entry)
 {
@@ -278,7 +255,7 @@ take_batch(struct walk *walk, const struct disk_batch *batch)
 		walk->broken = true;
 	}
 	walk->number = batch->number;
-	if (entries_sound(walk->ck, batch)) {
+	if (format_batch_sound(batch, walk->ck->best->segment_bytes)) {
 		check_entries(walk, batch);
 	} else if (!walk->broken) {
 		find_at(walk, batch->block, "batch", "it has entries that cannot be");

@@ -72,16 +72,6 @@ agrees(const struct ck *ck, const struct ck_segment *segment, const struct disk_
 	return true;
 }
 
-/* Recovery believes no trailer with an entry that cannot be. */
-static bool
-entries_valid(const struct ck *ck, const struct disk_entry *entries, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (!format_entry_valid(&entries[i], ck->best->segment_bytes))
-			return false;
-	return true;
-}
-
 void
 ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 {
@@ -104,8 +94,9 @@ ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment)
 		find_at(ck, &at, "trailer", "the trailer is not whole");
 		return;
 	}
-	if (!entries_valid(ck, (const struct disk_entry *)(const void *)trailer,
-			   footer->entry_count)) {
+	/* Recovery believes no such trailer. */
+	if (!format_entries_valid((const struct disk_entry *)(const void *)trailer,
+				  footer->entry_count, ck->best->segment_bytes)) {
 		find_at(ck, &at, "trailer", "the trailer has entries that cannot be");
 		return;
 	}

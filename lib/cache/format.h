@@ -77,6 +77,10 @@ int format_chunk_verify(const struct disk_chunk *chunk, uint32_t seed);
 
 /** \return whether kind, length, place and reserved bytes can be so in a segment of that size. */
 bool format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes);
+bool format_entries_valid(const struct disk_entry *entries, uint32_t entry_count,
+			  uint32_t segment_bytes);
+/** \return whether all entries of a verified batch can be so, with their payloads inside it. */
+bool format_batch_sound(const struct disk_batch *batch, uint32_t segment_bytes);
 static inline bool
 format_entry_has_payload(const struct disk_entry *entry)
 {

@@ -7,52 +7,36 @@
 
 /* --- What is known before the chain --- */
 
+/* What a segment's header says, its footer and its first batch repeat under the same names. */
+#define FOUND(disk)                                                                                \
+	((struct found_segment){                                                                   \
+	    .sequence = (disk)->sequence,                                                          \
+	    .epoch = (disk)->epoch,                                                                \
+	    .previous = (disk)->previous,                                                          \
+	    .previous_end = (disk)->previous_end,                                                  \
+	    .tail = (disk)->tail,                                                                  \
+	    .durable = (disk)->durable,                                                            \
+	    .time_s = (disk)->time_s,                                                              \
+	    .gap_start = (disk)->gap_start,                                                        \
+	    .gap_end = (disk)->gap_end,                                                            \
+	})
+
 struct found_segment
 judge_of_header(const struct disk_segment *disk)
 {
-	return (struct found_segment){
-		.sequence = disk->sequence,
-		.epoch = disk->epoch,
-		.previous = disk->previous,
-		.previous_end = disk->previous_end,
-		.tail = disk->tail,
-		.durable = disk->durable,
-		.time_s = disk->time_s,
-		.gap_start = disk->gap_start,
-		.gap_end = disk->gap_end,
-	};
+	return FOUND(disk);
 }
 
 struct found_segment
 judge_of_footer(const struct disk_footer *disk)
 {
-	return (struct found_segment){
-		.sequence = disk->sequence,
-		.epoch = disk->epoch,
-		.previous = disk->previous,
-		.previous_end = disk->previous_end,
-		.tail = disk->tail,
-		.durable = disk->durable,
-		.time_s = disk->time_s,
-		.gap_start = disk->gap_start,
-		.gap_end = disk->gap_end,
-	};
+	return FOUND(disk);
 }
 
 struct found_segment
 judge_of_batch(const struct disk_batch *disk)
 {
-	return (struct found_segment){
-		.sequence = disk->sequence,
-		.epoch = disk->epoch,
-		.previous = disk->previous,
-		.previous_end = disk->previous_end,
-		.tail = disk->tail,
-		.durable = disk->durable,
-		.time_s = disk->time_s,
-		.gap_start = disk->gap_start,
-		.gap_end = disk->gap_end,
-	};
+	return FOUND(disk);
 }
 
 void

@@ -46,6 +46,34 @@ format_entry_valid(const struct disk_entry *entry, uint32_t segment_bytes)
 	}
 }
 
+bool
+format_entries_valid(const struct disk_entry *entries, uint32_t entry_count, uint32_t segment_bytes)
+{
+	for (uint32_t i = 0; i < entry_count; i++)
+		if (!format_entry_valid(&entries[i], segment_bytes))
+			return false;
+	return true;
+}
+
+bool
+format_batch_sound(const struct disk_batch *batch, uint32_t segment_bytes)
+{
+	uint64_t from = (uint64_t)(batch->block + 1) * DISK_BLOCK;
+	uint64_t to = (uint64_t)(batch->block + batch->block_count) * DISK_BLOCK;
+
+	if (!format_entries_valid(batch->entry, batch->entry_count, segment_bytes))
+		return false;
+	for (uint32_t i = 0; i < batch->entry_count; i++) {
+		const struct disk_entry *entry = &batch->entry[i];
+		uint64_t at = (uint64_t)entry->place * DISK_UNIT;
+
+		if (format_entry_has_payload(entry) &&
+		    (at < from || !tarn_range_within(at - from, entry->length, to - from)))
+			return false;
+	}
+	return true;
+}
+
 static uint32_t
 record_crc(const struct disk_record *record, uint32_t segment_seed, uint32_t place)
 {

@@ -58,15 +58,6 @@ read_blocks(struct scan *scan, void *buf, uint32_t block, uint32_t block_count, 
 	sure_read(&scan->read, cb, scan);
 }
 
-static bool
-entries_valid(const struct scan *scan, const struct disk_entry *entries, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (!format_entry_valid(&entries[i], scan->segment_blocks * DISK_BLOCK))
-			return false;
-	return true;
-}
-
 static void
 note(struct scan *scan, uint64_t tail, uint64_t durable, uint64_t time_s)
 {
@@ -200,24 +191,6 @@ payload_read(void *arg, int status)
 		read_payload_block(scan);
 }
 
-/* Whether all payloads lie within their batch. */
-static bool
-payloads_inside(const struct disk_batch *batch)
-{
-	uint64_t from = (uint64_t)(batch->block + 1) * DISK_BLOCK;
-	uint64_t to = (uint64_t)(batch->block + batch->block_count) * DISK_BLOCK;
-
-	for (uint32_t i = 0; i < batch->entry_count; i++) {
-		const struct disk_entry *entry = &batch->entry[i];
-		uint64_t at = (uint64_t)entry->place * DISK_UNIT;
-
-		if (format_entry_has_payload(entry) &&
-		    (at < from || !tarn_range_within(at - from, entry->length, to - from)))
-			return false;
-	}
-	return true;
-}
-
 bool
 scan_batch_sound(const struct scan *scan, const struct disk_batch *batch)
 {
@@ -228,7 +201,7 @@ scan_batch_sound(const struct scan *scan, const struct disk_batch *batch)
 	if (batch->first_number != scan->entry_count ||
 	    (scan->batch_count != 0 && batch->number != scan->number + 1))
 		return false;
-	return entries_valid(scan, batch->entry, batch->entry_count) && payloads_inside(batch) &&
+	return format_batch_sound(batch, scan->segment_blocks * DISK_BLOCK) &&
 	       scan->entry_count + batch->entry_count <= scan->entries_max;
 }
 
@@ -365,7 +338,8 @@ scan_take_trailer(struct scan *scan, uint32_t block_count)
 	if (!scan_footer_sound(scan, footer) ||
 	    footer->trailer_crc32c !=
 		format_trailer_crc(scan->entries, block_count, scan->seed, footer->trailer_block) ||
-	    !entries_valid(scan, scan->entries, footer->entry_count))
+	    !format_entries_valid(scan->entries, footer->entry_count,
+				  scan->segment_blocks * DISK_BLOCK))
 		return false;
 	scan->by_trailer = true;
 	scan->entry_count = footer->entry_count;
