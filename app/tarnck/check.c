@@ -64,7 +64,7 @@ ck_check(struct ck *ck, const struct ck_opts *opts)
 	int rc;
 
 	ck->opts = opts;
-	ck->used_checkpoint = ck->newest_checkpoint = -1;
+	ck->tried_checkpoint[0] = ck->tried_checkpoint[1] = -1;
 	rc = ck_device_open(ck, opts->path);
 	if (rc != 0)
 		return ck->status = CK_OPERATIONAL;

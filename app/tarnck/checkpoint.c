@@ -73,7 +73,7 @@ check_chunk(struct ck *ck, int area, uint32_t shard, enum disk_chunk_kind kind, 
 	if (rc == 0)
 		return;
 	checkpoint->bad_chunk_count++;
-	checkpoint->whole = false;
+	checkpoint->whole = checkpoint->shard_whole[shard] = false;
 	ck_find(ck, "checkpoint chunk", offset_bytes, "%s, shard %u, %s chunk %u: %s",
 		area_names[area], shard, kind_names[kind], index,
 		rc == -EBADMSG	? "not whole"
@@ -92,12 +92,13 @@ check_area(struct ck *ck, int area)
 	for (uint32_t shard = 0; shard < ck->best->shard_count; shard++) {
 		const struct disk_checkpoint_shard *part = &checkpoint->header.shard[shard];
 
+		checkpoint->shard_whole[shard] = true;
 		for (int kind = 0; kind < DISK_CHUNK_KIND_COUNT; kind++) {
 			uint32_t room = chunk_room(ck, (enum disk_chunk_kind)kind);
 			uint32_t count = part->chunk_count[kind];
 
 			if (count > room) {
-				checkpoint->whole = false;
+				checkpoint->whole = checkpoint->shard_whole[shard] = false;
 				ck_find(ck, "checkpoint header", ck->best->checkpoint_offset[area],
 					"%s, shard %u: says %u %s chunks, of at most %u",
 					area_names[area], shard, count, kind_names[kind], room);
@@ -109,33 +110,52 @@ check_area(struct ck *ck, int area)
 	}
 }
 
-/* As a start decides; see lib/cache/start.c and checkpoint_find(). */
+/* As a start decides; see checkpoint_find(), and start.c and recover.c of lib/cache. */
 static void
 choose(struct ck *ck)
 {
-	const struct ck_checkpoint *newest = NULL;
-	bool clean = (ck->best->flags & DISK_SUPER_CLEAN) != 0;
+	int *tried = ck->tried_checkpoint;
+	const struct ck_checkpoint *newest;
+	bool clean;
 
-	ck->newest_checkpoint = ck->used_checkpoint = -1;
-	for (int area = 0; area < 2; area++) {
-		const struct ck_checkpoint *checkpoint = &ck->checkpoint[area];
-
-		if (!checkpoint->there ||
-		    checkpoint_area(checkpoint->header.sequence) != (uint32_t)area ||
-		    (newest != NULL && checkpoint->header.sequence <= newest->header.sequence))
-			continue;
-		newest = checkpoint;
-		ck->newest_checkpoint = area;
+	for (int area = 0, count = 0; area < 2; area++)
+		if (ck->checkpoint[area].there &&
+		    checkpoint_area(ck->checkpoint[area].header.sequence) == (uint32_t)area)
+			tried[count++] = area;
+	if (tried[1] >= 0 &&
+	    ck->checkpoint[tried[1]].header.sequence > ck->checkpoint[tried[0]].header.sequence) {
+		tried[0] = 1;
+		tried[1] = 0;
 	}
-	if (newest == NULL)
+	if (tried[0] < 0)
 		return;
-	if (newest->whole)
-		ck->used_checkpoint = ck->newest_checkpoint;
-	clean = clean && (newest->header.flags & DISK_CHECKPOINT_CLEAN) != 0 &&
+	newest = &ck->checkpoint[tried[0]];
+	clean = (ck->best->flags & DISK_SUPER_CLEAN) != 0 &&
+		(newest->header.flags & DISK_CHECKPOINT_CLEAN) != 0 &&
 		newest->header.sequence == ck->best->checkpoint_sequence;
 	ck->clean_start = clean && newest->whole;
-	if (clean && !newest->whole)
-		ck->newest_checkpoint = -1; /* the log alone is asked then */
+	if (clean && !newest->whole) { /* for no shard, then */
+		tried[0] = tried[1];
+		tried[1] = -1;
+	}
+}
+
+int
+ck_checkpoint_of(const struct ck *ck, uint32_t shard)
+{
+	for (int i = 0; i < 2 && ck->tried_checkpoint[i] >= 0; i++)
+		if (ck->checkpoint[ck->tried_checkpoint[i]].shard_whole[shard])
+			return ck->tried_checkpoint[i];
+	return -1;
+}
+
+bool
+ck_checkpoint_used(const struct ck *ck, int area)
+{
+	for (uint32_t shard = 0; shard < ck->best->shard_count; shard++)
+		if (ck_checkpoint_of(ck, shard) == area)
+			return true;
+	return false;
 }
 
 int

@@ -58,7 +58,7 @@ struct ck_findings {
 /* --- Checkpoints --- */
 
 struct ck_checkpoint {
-	bool there, whole;
+	bool there, whole, shard_whole[DISK_CHECKPOINT_SHARDS];
 	struct disk_checkpoint header;
 	uint64_t chunk_count, bad_chunk_count;
 };
@@ -96,9 +96,8 @@ struct ck_plan {
 	uint32_t end_block;	/* of head: where the log ends */
 	const char *why;	/* it ends there */
 	uint32_t followed_count;
-	uint64_t damage_count; /* holes in what was flushed */
-	uint64_t
-	    damage_position; /* the last of them: what is older is clean and lost, or suspect */
+	uint64_t damage_count;	  /* holes in what was flushed */
+	uint64_t damage_position; /* the last: what is older is clean and lost, or suspect */
 	uint64_t entry_count, suspect_count; /* of the index that comes of it */
 };
 
@@ -145,9 +144,8 @@ struct ck {
 	bool same_boot;
 
 	struct ck_checkpoint checkpoint[2];
-	int newest_checkpoint; /* by its header; -1: none */
-	int used_checkpoint;   /* the same, if all of it is whole; -1: none */
-	bool clean_start;      /* it is all there is to know */
+	int tried_checkpoint[2]; /* areas, in the order in which a start tries them; -1: no more */
+	bool clean_start;	 /* the first is all there is to know */
 	struct ck_shard *shards;
 	uint8_t *buf; /* a segment, or a chunk */
 	uint64_t checked_segment_count, batch_count, entry_count;
@@ -187,9 +185,12 @@ void ck_progress_end(struct ck *ck);
 /* Each step: \return 0, or -errno with ck->reason: nothing more can be said. */
 int ck_check_supers(struct ck *ck);	 /* super.c */
 int ck_check_checkpoints(struct ck *ck); /* checkpoint.c */
-int ck_read_headers(struct ck *ck);	 /* segment.c */
-int ck_check_segments(struct ck *ck);	 /* segment.c */
-int ck_take_stock(struct ck *ck);	 /* contents.c */
+/** The area whose image of a shard a start would use, or -1; whether it uses one for any shard. */
+int ck_checkpoint_of(const struct ck *ck, uint32_t shard);
+bool ck_checkpoint_used(const struct ck *ck, int area);
+int ck_read_headers(struct ck *ck);   /* segment.c */
+int ck_check_segments(struct ck *ck); /* segment.c */
+int ck_take_stock(struct ck *ck);     /* contents.c */
 
 /* trailer.c */
 /** The copy at the end of a segment whose bytes are in ck->buf. */

@@ -55,7 +55,7 @@ add_copies(const struct ck *ck, cJSON *root)
 		cJSON_AddItemToArray(checkpoints, object);
 		cJSON_AddBoolToObject(object, "there", checkpoint->there);
 		cJSON_AddBoolToObject(object, "whole", checkpoint->whole);
-		cJSON_AddBoolToObject(object, "used", ck->used_checkpoint == i);
+		cJSON_AddBoolToObject(object, "used", ck_checkpoint_used(ck, i));
 		if (!checkpoint->there)
 			continue;
 		add_u64(object, "sequence", checkpoint->header.sequence);

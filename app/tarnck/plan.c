@@ -50,13 +50,11 @@ recovery_make(struct ck *ck, uint32_t number)
 	return 0;
 }
 
-/* \return what the checkpoint says of the shard; NULL: there is none. */
+/* \return what the checkpoint in an area says of the shard; NULL: there is none (-1). */
 static const struct disk_checkpoint_shard *
-part_of(const struct ck *ck, uint32_t number)
+part_of(const struct ck *ck, int area, uint32_t number)
 {
-	return ck->newest_checkpoint < 0
-		   ? NULL
-		   : &ck->checkpoint[ck->newest_checkpoint].header.shard[number];
+	return area < 0 ? NULL : &ck->checkpoint[area].header.shard[number];
 }
 
 /* Everything before the scans. */
@@ -64,12 +62,14 @@ static int
 prepare(struct ck *ck, uint32_t number)
 {
 	struct recovery *recovery = ck->shards[number].recovery;
-	const struct disk_checkpoint_shard *part = part_of(ck, number);
+	const struct disk_checkpoint_shard *told = part_of(ck, ck->tried_checkpoint[0], number);
+	const struct disk_checkpoint_shard *used =
+	    part_of(ck, ck_checkpoint_of(ck, number), number);
 	struct found_segment *found;
 	int rc;
 
-	if (part != NULL)
-		judge_checkpoint_header(recovery, part);
+	if (told != NULL)
+		judge_checkpoint_header(recovery, told);
 	while ((found = judge_probe_next(recovery)) != NULL) {
 		struct scan scan = {
 			.end_limit = UINT32_MAX,
@@ -86,8 +86,8 @@ prepare(struct ck *ck, uint32_t number)
 	rc = claims_judge(recovery);
 	if (rc == 0)
 		rc = chain_build(recovery);
-	if (rc == 0 && part != NULL && ck->used_checkpoint >= 0)
-		judge_checkpoint(recovery, part);
+	if (rc == 0 && used != NULL)
+		judge_checkpoint(recovery, used);
 	return rc;
 }
 
@@ -191,11 +191,12 @@ check_clean_end(struct ck *ck, uint32_t number)
 	const struct ck_plan *plan = &ck->shards[number].plan;
 	const struct disk_checkpoint *header;
 	const struct disk_checkpoint_shard *part;
+	int area = ck_checkpoint_of(ck, number);
 	struct ck_place place = { number, 0, 0, false };
 
-	if (ck->used_checkpoint < 0 || !(ck->best->flags & DISK_SUPER_CLEAN))
+	if (area < 0 || !(ck->best->flags & DISK_SUPER_CLEAN))
 		return;
-	header = &ck->checkpoint[ck->used_checkpoint].header;
+	header = &ck->checkpoint[area].header;
 	part = &header->shard[number];
 	if (!(header->flags & DISK_CHECKPOINT_CLEAN) || part->head == 0 ||
 	    part->head < plan->tail ||

@@ -132,12 +132,15 @@ print_plan(const struct ck *ck, uint32_t shard)
 static void
 print_plans(const struct ck *ck)
 {
-	if (ck->best->flags & DISK_SUPER_CLEAN && ck->used_checkpoint >= 0)
-		printf("start       would read checkpoint %c; without it:\n",
-		       'A' + ck->used_checkpoint);
-	else if (ck->used_checkpoint >= 0)
-		printf("recovery    would begin with checkpoint %c, and then\n",
-		       'A' + ck->used_checkpoint);
+	bool a = ck_checkpoint_used(ck, 0), b = ck_checkpoint_used(ck, 1);
+
+	if (ck->clean_start)
+		printf("start       would read checkpoint %c; without it:\n", a ? 'A' : 'B');
+	else if (a || b)
+		printf("recovery    would begin with checkpoint%s, and then\n",
+		       a && b ? "s A and B, as shards are whole in them"
+		       : a    ? " A"
+			      : " B");
 	else
 		puts("recovery    would read all segments, without a checkpoint");
 	for (uint32_t shard = 0; shard < ck->best->shard_count; shard++)

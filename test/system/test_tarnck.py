@@ -195,6 +195,25 @@ def test_without_a_checkpoint_the_log_says_the_same(image):
     assert not any(checkpoint["used"] for checkpoint in report["checkpoints"])
 
 
+def test_where_the_newest_checkpoint_is_damaged_the_older_one_is_used_as_by_a_start(image):
+    path = image("clean")
+    lookup = perf_command(path, "--cache", "lookup", "--no-fill", "--ios", 1)
+    subprocess.run(lookup, check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_S)  # a second clean stop
+    before = checked(path, 0)
+    assert sorted(checkpoint["there"] for checkpoint in before["checkpoints"]) == [True, True]
+    newest = [checkpoint["used"] for checkpoint in before["checkpoints"]].index(True)
+    area = [numbers["offset"] for kind, _, numbers in dump(path, "batches")
+            if kind == "checkpoint" and "offset" in numbers][newest]
+    damage(path, area + BLOCK + BLOCK + 77)
+    report = checked(path, 4)
+    assert [checkpoint["used"] for checkpoint in report["checkpoints"]] == [newest == 1, newest == 0]
+    assert report["contents"]["objects"] == before["contents"]["objects"]
+    assert f"would begin with checkpoint {'BA'[newest]}, and then" in tarnck(path).stdout
+    found = json.loads(subprocess.run(lookup, check=True, capture_output=True, text=True, timeout=LIMIT_S).stdout)
+    assert found["cache"]["clean_start"] is False
+    assert found["cache"]["entries"] == report["contents"]["objects"]
+
+
 def test_damage_below_what_was_flushed_makes_older_dirty_blocks_suspect(folder):
     path = os.path.join(folder, "blocks")
     with open(path, "wb") as file:
