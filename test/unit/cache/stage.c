@@ -85,6 +85,14 @@ stage_setup(void)
 }
 
 void
+stage_setup_one(void)
+{
+	stage_setup();
+	stage.opts.shard_count = 1;
+	stage.opts.segment_bytes = 128 * 1024;
+}
+
+void
 stage_teardown(void)
 {
 	if (stage.cache != NULL) {
@@ -549,4 +557,28 @@ stage_stats(struct tarn_cache_stats *stats)
 
 	tarn_cache_get_stats(stage.cache, false, stats, outcome_done, &outcome);
 	turn_until(&outcome.done);
+}
+
+uint32_t
+stage_found(uint32_t first, uint32_t count, uint32_t version)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = first; i < first + count; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%u", i);
+		found += stage_lookup(key) == 0 && stage_op.value_bytes == 3000 &&
+			 stage_same(stage_value, 3000, i, version);
+	}
+	return found;
+}
+
+struct tarn_cache_info
+stage_info(void)
+{
+	struct tarn_cache_info ret;
+
+	tarn_cache_get_info(stage.cache, &ret);
+	return ret;
 }

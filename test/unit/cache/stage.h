@@ -22,6 +22,8 @@ struct stage {
 extern struct stage stage;
 
 void stage_setup(void);
+/** The same, for a cache of one shard with segments of 128 KiB. */
+void stage_setup_one(void);
 void stage_teardown(void);
 /** Give the device this size; before the first stage_open(). */
 void stage_device(uint64_t bytes);
@@ -80,6 +82,9 @@ bool stage_same(const void *buf, uint64_t bytes, uint32_t key, uint32_t version)
 void stage_store_many(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version,
 		      uint32_t depth);
 
+/** \return how many of them are found whole: 3000 bytes of that version. */
+uint32_t stage_found(uint32_t first, uint32_t count, uint32_t version);
+
 /* --- Blocks of volume 1 --- */
 
 int stage_block(enum tarn_cache_block_kind kind, uint32_t flags, uint64_t first, uint32_t count,
@@ -89,3 +94,4 @@ extern struct tarn_cache_block_req stage_req; /* of the last one */
 bool stage_block_is(uint32_t n, uint32_t version);
 
 void stage_stats(struct tarn_cache_stats *stats);
+struct tarn_cache_info stage_info(void);

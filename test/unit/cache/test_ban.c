@@ -5,14 +5,6 @@
 #include "test/unit/cache/stage.h"
 
 static void
-setup(void)
-{
-	stage_setup();
-	stage.opts.shard_count = 1;
-	stage.opts.segment_bytes = 128 * 1024;
-}
-
-static void
 test_a_purge_of_everything_takes_the_place_of_all_others_before_a_crash_and_after(void)
 {
 	struct tarn_cache_info info;
@@ -40,5 +32,5 @@ test_a_purge_of_everything_takes_the_place_of_all_others_before_a_crash_and_afte
 }
 
 UT_SUITE(
-    cache_ban, setup, stage_teardown,
+    cache_ban, stage_setup_one, stage_teardown,
     UT_CASE(test_a_purge_of_everything_takes_the_place_of_all_others_before_a_crash_and_after));

@@ -17,30 +17,6 @@ setup(void)
 	stage.opts.segment_bytes = SEGMENT_BLOCKS * DISK_BLOCK;
 }
 
-static uint32_t
-count_found(uint32_t first, uint32_t count, uint32_t version)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + count; i++) {
-		char key[16];
-
-		snprintf(key, sizeof(key), "k%u", i);
-		found += stage_lookup(key) == 0 && stage_op.value_bytes == 3000 &&
-			 stage_same(stage_value, 3000, i, version);
-	}
-	return found;
-}
-
-static struct tarn_cache_info
-info(void)
-{
-	struct tarn_cache_info ret;
-
-	tarn_cache_get_info(stage.cache, &ret);
-	return ret;
-}
-
 static uint64_t places; /* blocks of the shard */
 
 static void
@@ -87,8 +63,8 @@ test_what_a_failed_flush_lost_is_found_where_it_was_written_again(void)
 	/* Headers in it, too: the chain is cut, and only a batch behind it says that it is over. */
 	wipe(at, bytes);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 0 && info().suspect_entries == 0);
-	CU_ASSERT(count_found(0, 70, 1) == 70);
+	CU_ASSERT(stage_info().damaged_segments == 0 && stage_info().suspect_entries == 0);
+	CU_ASSERT(stage_found(0, 70, 1) == 70);
 }
 
 /* --- What stands in for a header --- */
@@ -129,8 +105,8 @@ count_blocks(void)
 static bool
 all_is_there(void)
 {
-	return info().damaged_segments == 0 && info().suspect_entries == 0 &&
-	       count_found(0, 101, 1) == 101 && count_blocks() == 10;
+	return stage_info().damaged_segments == 0 && stage_info().suspect_entries == 0 &&
+	       stage_found(0, 101, 1) == 101 && count_blocks() == 10;
 }
 
 static uint64_t
@@ -167,7 +143,7 @@ test_no_segment_needs_its_header(void)
 	CU_ASSERT(stage_flush() == 0);
 	stage_crash();
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 0 && count_found(0, 101, 2) == 101);
+	CU_ASSERT(stage_info().damaged_segments == 0 && stage_found(0, 101, 2) == 101);
 }
 
 static void
@@ -192,8 +168,8 @@ test_an_error_that_passes_costs_nothing(void)
 		stage_inject(TARN_IO_READ, TARN_ERROR_FAILURE, 2, at);
 		stage_start();
 		stage_clear();
-		CU_ASSERT(info().damaged_segments == 0 && !info().checkpoint_damaged);
-		CU_ASSERT(count_found(0, 101, 1) == 101 && count_blocks() == 10);
+		CU_ASSERT(stage_info().damaged_segments == 0 && !stage_info().checkpoint_damaged);
+		CU_ASSERT(stage_found(0, 101, 1) == 101 && count_blocks() == 10);
 		stage_crash();
 	}
 }
@@ -226,7 +202,7 @@ test_a_checkpoint_stands_in_for_what_is_lost_of_a_segment(void)
 	flip(segment_byte(2) + DISK_BLOCK);
 	flip(segment_byte(3) - DISK_BLOCK);
 	stage_start();
-	CU_ASSERT(info().checkpoint_used);
+	CU_ASSERT(stage_info().checkpoint_used);
 	CU_ASSERT(all_is_there());
 	/* And its blocks are moved when their turn comes. */
 	stage_store_many(0, 6000, 3000, 2, 16);
@@ -274,8 +250,8 @@ test_the_loss_of_the_oldest_segment_is_told(void)
 	stage_crash();
 	lose_segment(1);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 1);
-	CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(90, 11, 1) == 11);
+	CU_ASSERT(stage_info().damaged_segments == 1);
+	CU_ASSERT(stage_found(0, 10, 1) == 0 && stage_found(90, 11, 1) == 11);
 	CU_ASSERT(nothing_is_wrong(true));
 }
 
@@ -286,8 +262,8 @@ test_the_loss_of_a_segment_drops_what_is_clean_before_it_and_suspects_what_is_di
 	stage_crash();
 	lose_segment(3);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries >= 2);
-	CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(90, 11, 1) == 11);
+	CU_ASSERT(stage_info().damaged_segments == 1 && stage_info().suspect_entries >= 2);
+	CU_ASSERT(stage_found(0, 10, 1) == 0 && stage_found(90, 11, 1) == 11);
 	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
 	CU_ASSERT(nothing_is_wrong(true));
 	/* It stays so, also when the suspect blocks are moved. */
@@ -303,7 +279,7 @@ test_a_segment_that_cannot_be_read_is_damage(void)
 	stage_crash();
 	stage_unreadable(segment_byte(3), SEGMENT_BLOCKS * DISK_BLOCK);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries >= 2);
+	CU_ASSERT(stage_info().damaged_segments == 1 && stage_info().suspect_entries >= 2);
 	CU_ASSERT(nothing_is_wrong(true));
 }
 
@@ -315,7 +291,7 @@ test_what_was_dropped_does_not_come_back_when_it_can_be_read_again(void)
 	stage_unreadable(segment_byte(3), SEGMENT_BLOCKS * DISK_BLOCK);
 	stage_start();
 	stage_clear();
-	CU_ASSERT(info().damaged_segments == 1 && count_found(0, 10, 1) == 0);
+	CU_ASSERT(stage_info().damaged_segments == 1 && stage_found(0, 10, 1) == 0);
 	/* It is not there, so that this needs no tombstone. */
 	CU_ASSERT(stage_remove("k0") == -ENOENT);
 	CU_ASSERT(stage_flush() == 0);
@@ -323,9 +299,9 @@ test_what_was_dropped_does_not_come_back_when_it_can_be_read_again(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		stage_crash();
 		stage_start();
-		CU_ASSERT(info().damaged_segments == 0 && info().suspect_entries >= 2);
-		CU_ASSERT(count_found(0, 10, 1) == 0 && count_found(1000, 1, 1) == 1);
-		CU_ASSERT(count_found(90, 11, 1) == 11);
+		CU_ASSERT(stage_info().damaged_segments == 0 && stage_info().suspect_entries >= 2);
+		CU_ASSERT(stage_found(0, 10, 1) == 0 && stage_found(1000, 1, 1) == 1);
+		CU_ASSERT(stage_found(90, 11, 1) == 11);
 		CU_ASSERT(nothing_is_wrong(true));
 	}
 	/* Until the log has passed it. */
@@ -345,7 +321,7 @@ test_what_cannot_be_read_behind_the_log_may_have_been_flushed(void)
 	/* The segment that nobody opened: it cannot be known. */
 	stage_unreadable(segment_byte(head + 1), SEGMENT_BLOCKS * DISK_BLOCK);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 1 && info().suspect_entries == 10);
+	CU_ASSERT(stage_info().damaged_segments == 1 && stage_info().suspect_entries == 10);
 	CU_ASSERT(nothing_is_wrong(false));
 }
 
@@ -362,7 +338,7 @@ test_a_batch_that_cannot_be_read_at_the_end_of_the_log_is_damage(void)
 	stage_unreadable(byte_of(end - 2), DISK_BLOCK);
 	stage_start();
 	stage_clear();
-	CU_ASSERT(info().damaged_segments == 1);
+	CU_ASSERT(stage_info().damaged_segments == 1);
 	CU_ASSERT(stage_lookup("k0") == -ENOENT);
 }
 
@@ -381,7 +357,7 @@ test_a_payload_that_cannot_be_read_is_no_end_of_the_log(void)
 	stage_start();
 	stage_clear();
 	/* It is not known whether it was flushed, nor what of the block was before. */
-	CU_ASSERT(info().damaged_segments == 0 && info().suspect_entries == 1);
+	CU_ASSERT(stage_info().damaged_segments == 0 && stage_info().suspect_entries == 1);
 	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
 	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 1, 1, 0) == 0 && stage_block_is(0, 1));
 	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 5, 1, 0) == 0 && stage_block_is(0, 1));
@@ -406,7 +382,7 @@ test_a_segment_in_the_place_of_another_is_not_believed(void)
 		stage_raw(TARN_IO_WRITE, segment, segment_byte(2), SEGMENT_BLOCKS * DISK_BLOCK);
 		stage_start();
 		CU_ASSERT(nothing_is_wrong(clean == 0));
-		CU_ASSERT((info().damaged_segments == 0) == (clean != 0));
+		CU_ASSERT((stage_info().damaged_segments == 0) == (clean != 0));
 		stage_clear();
 		CU_ASSERT(stage_stop() == 0);
 	}
@@ -429,9 +405,9 @@ test_an_older_image_of_a_segment_is_damage(void)
 	stage_crash();
 	stage_raw(TARN_IO_WRITE, segment, segment_byte(sequence), SEGMENT_BLOCKS * DISK_BLOCK);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 1);
+	CU_ASSERT(stage_info().damaged_segments == 1);
 	CU_ASSERT(nothing_is_wrong(true));
-	CU_ASSERT(count_found(90, 11, 1) == 11);
+	CU_ASSERT(stage_found(90, 11, 1) == 11);
 	free(segment);
 }
 

@@ -11,10 +11,8 @@ static struct tarn_cache_stats *stats;
 static void
 setup(void)
 {
-	stage_setup();
+	stage_setup_one();
 	stats = calloc(1, sizeof(*stats));
-	stage.opts.shard_count = 1;
-	stage.opts.segment_bytes = 128 * 1024;
 }
 
 static void
@@ -22,21 +20,6 @@ teardown(void)
 {
 	free(stats);
 	stage_teardown();
-}
-
-static uint32_t
-count_found(uint32_t first, uint32_t count, uint32_t version)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + count; i++) {
-		char key[16];
-
-		snprintf(key, sizeof(key), "k%u", i);
-		found += stage_lookup(key) == 0 && stage_op.value_bytes == 3000 &&
-			 stage_same(stage_value, 3000, i, version);
-	}
-	return found;
 }
 
 static void
@@ -51,11 +34,11 @@ test_a_failed_batch_write_is_written_elsewhere_and_nobody_notices(void)
 	}
 	stage_stats(stats);
 	CU_ASSERT(stats->total.write_error_count >= 4);
-	CU_ASSERT(count_found(0, 300, 1) == 300);
+	CU_ASSERT(stage_found(0, 300, 1) == 300);
 	stage_crash();
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments == 0);
-	CU_ASSERT(count_found(0, 300, 1) == 300);
+	CU_ASSERT(stage_found(0, 300, 1) == 300);
 }
 
 static void
@@ -66,10 +49,10 @@ test_an_overwrite_that_was_moved_to_another_segment_is_the_one_that_recovery_fin
 	stage_inject(TARN_IO_WRITE, TARN_ERROR_FAILURE, 2, 0);
 	stage_store_many(0, 20, 3000, 2, 20);
 	stage_clear();
-	CU_ASSERT(count_found(0, 20, 2) == 20);
+	CU_ASSERT(stage_found(0, 20, 2) == 20);
 	stage_crash();
 	stage_start();
-	CU_ASSERT(count_found(0, 20, 2) == 20);
+	CU_ASSERT(stage_found(0, 20, 2) == 20);
 }
 
 static void
@@ -83,7 +66,7 @@ test_a_device_that_takes_no_writes_refuses_stores_and_still_serves_lookups(void)
 	CU_ASSERT(stage.cache->shards[0].failed);
 	/* Those whose store failed are not served with what they were. */
 	CU_ASSERT(stage_lookup("k3") == -ENOENT && stage_lookup("k4") == -ENOENT);
-	CU_ASSERT(count_found(5, 15, 1) == 15);
+	CU_ASSERT(stage_found(5, 15, 1) == 15);
 	CU_ASSERT(stage_flush() == -EIO);
 	CU_ASSERT(stage_remove("k5") == -EIO);
 	/* Not even that what was there is gone can be promised: it is found again after a start. */
@@ -132,7 +115,7 @@ test_corrupt_data_is_a_miss_for_objects_and_stays_one(void)
 	stage_stats(stats);
 	CU_ASSERT(stats->total.crc_error_clean == 1);
 	CU_ASSERT(stats->total.miss[TARN_CACHE_MISS_CRC] == 1);
-	CU_ASSERT(count_found(0, 1, 1) == 1 && count_found(2, 1, 1) == 1);
+	CU_ASSERT(stage_found(0, 1, 1) == 1 && stage_found(2, 1, 1) == 1);
 	CU_ASSERT(stage_flush() == 0);
 	stage_crash();
 	stage_start();
@@ -208,8 +191,8 @@ test_a_failed_flush_is_told_and_no_later_one_covers_for_it(void)
 	stage_power_loss(1);
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments == 0);
-	CU_ASSERT(count_found(0, 5, 2) == 5 && count_found(5, 25, 1) == 25);
-	CU_ASSERT(count_found(31, 10, 1) == 10 && stage_lookup("k30") == -ENOENT);
+	CU_ASSERT(stage_found(0, 5, 2) == 5 && stage_found(5, 25, 1) == 25);
+	CU_ASSERT(stage_found(31, 10, 1) == 10 && stage_lookup("k30") == -ENOENT);
 }
 
 /* What was written before a failed flush is gone from the device, as a kernel may have it. */
@@ -235,8 +218,8 @@ test_what_a_failed_flush_lost_does_not_look_like_damage(void)
 		  256 * 1024 - (from - stage.data_offset) % (256 * 1024));
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments == 0);
-	CU_ASSERT(count_found(0, 5, 2) == 5 && count_found(5, 25, 1) == 25);
-	CU_ASSERT(count_found(31, 10, 1) == 10 && stage_lookup("k30") == -ENOENT);
+	CU_ASSERT(stage_found(0, 5, 2) == 5 && stage_found(5, 25, 1) == 25);
+	CU_ASSERT(stage_found(31, 10, 1) == 10 && stage_lookup("k30") == -ENOENT);
 }
 
 static void
@@ -270,12 +253,12 @@ test_what_a_failed_flush_let_go_of_is_durable_after_the_process_died(void)
 	stage_crash();
 	volatile_let_go();
 	stage_start();
-	CU_ASSERT(stage.cache->info.same_boot && count_found(0, 50, 1) == 50);
+	CU_ASSERT(stage.cache->info.same_boot && stage_found(0, 50, 1) == 50);
 	CU_ASSERT(stage_flush() == 0);
 	stage_power_loss(3);
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments == 0);
-	CU_ASSERT(count_found(0, 50, 1) == 50);
+	CU_ASSERT(stage_found(0, 50, 1) == 50);
 }
 
 /* Scans of segments fail now and then, too. */
@@ -323,7 +306,7 @@ test_damage_in_old_flushed_log_is_told_and_revives_nothing(void)
 		CU_ASSERT(stage_lookup(key) == -ENOENT || stage_same(stage_value, 3000, i, 2));
 	}
 	CU_ASSERT(stage_block(TARN_CACHE_BLOCK_LOOKUP, 0, 0, 1, 0) == -EIO);
-	found = count_found(130, 30, 1);
+	found = stage_found(130, 30, 1);
 	CU_ASSERT(found == 30);
 }
 

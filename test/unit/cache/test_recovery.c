@@ -24,25 +24,17 @@ count_found(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version)
 	return found;
 }
 
-static struct tarn_cache_info
-info(void)
-{
-	struct tarn_cache_info ret;
-
-	tarn_cache_get_info(stage.cache, &ret);
-	return ret;
-}
-
 static void
 test_a_clean_stop_and_start_brings_everything_back(void)
 {
 	stage_start();
-	CU_ASSERT(info().formatted);
+	CU_ASSERT(stage_info().formatted);
 	stage_store_many(0, 500, 1000, 1, 16);
 	CU_ASSERT(stage_purge("k49") == 0);
 	CU_ASSERT(stage_stop() == 0);
 	stage_start();
-	CU_ASSERT(info().clean_start && !info().formatted && !info().checkpoint_damaged);
+	CU_ASSERT(stage_info().clean_start && !stage_info().formatted &&
+		  !stage_info().checkpoint_damaged);
 	for (uint32_t i = 0; i < stage.cache->shard_count; i++) {
 		struct shard *shard = &stage.cache->shards[i];
 
@@ -66,8 +58,9 @@ test_all_that_was_acknowledged_is_there_after_a_process_crash(void)
 	CU_ASSERT(stage_remove("k7") == 0);
 	stage_crash();
 	stage_start();
-	CU_ASSERT(!info().clean_start && info().same_boot && !info().checkpoint_used);
-	CU_ASSERT(info().damaged_segments == 0);
+	CU_ASSERT(!stage_info().clean_start && stage_info().same_boot &&
+		  !stage_info().checkpoint_used);
+	CU_ASSERT(stage_info().damaged_segments == 0);
 	CU_ASSERT(count_found(0, 7, 1000, 1) == 7 && count_found(8, 92, 1000, 1) == 92);
 	CU_ASSERT(count_found(100, 50, 1000, 2) == 50);
 	CU_ASSERT(count_found(150, 850, 1000, 1) == 850);
@@ -97,7 +90,7 @@ test_a_crash_after_a_clean_start_replays_over_its_checkpoint(void)
 	CU_ASSERT(stage_remove("k0") == 0);
 	stage_crash();
 	stage_start();
-	CU_ASSERT(info().checkpoint_used && !info().clean_start);
+	CU_ASSERT(stage_info().checkpoint_used && !stage_info().clean_start);
 	CU_ASSERT(stage_lookup("k0") == -ENOENT);
 	CU_ASSERT(count_found(1, 99, 1000, 1) == 99 && count_found(100, 100, 1000, 2) == 100);
 	CU_ASSERT(count_found(200, 100, 1000, 1) == 100);
@@ -113,7 +106,7 @@ test_a_running_checkpoint_is_where_recovery_begins(void)
 	stage_store_many(300, 100, 1000, 1, 16);
 	stage_crash();
 	stage_start();
-	CU_ASSERT(info().checkpoint_used);
+	CU_ASSERT(stage_info().checkpoint_used);
 	CU_ASSERT(count_found(0, 29, 1000, 1) == 29 && count_found(300, 100, 1000, 1) == 100);
 	CU_ASSERT(stage_lookup("k29") == -ENOENT && stage_lookup("k299") == -ENOENT);
 }
@@ -147,7 +140,8 @@ test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told(void)
 	stage_start();
 	tarn_log_set_sink(NULL);
 	CU_ASSERT(told_of_checkpoint);
-	CU_ASSERT(info().checkpoint_damaged && !info().clean_start && !info().checkpoint_used);
+	CU_ASSERT(stage_info().checkpoint_damaged && !stage_info().clean_start &&
+		  !stage_info().checkpoint_used);
 	CU_ASSERT(count_found(0, 300, 1000, 1) == 300);
 }
 
@@ -200,7 +194,7 @@ test_what_is_not_a_cache_is_not_formatted_without_force(void)
 	stage_raw(TARN_IO_WRITE, block, 0, sizeof(block));
 	CU_ASSERT(stage_open() == -EEXIST && strstr(stage.reason.text, "force") != NULL);
 	stage.opts.force = true;
-	CU_ASSERT(stage_open() == 0 && info().formatted);
+	CU_ASSERT(stage_open() == 0 && stage_info().formatted);
 }
 
 static void
@@ -293,7 +287,7 @@ power_loss(uint64_t seed)
 	stage_store_many(50, 100, 3000, 3, 16);
 	stage_power_loss(seed);
 	stage_start();
-	CU_ASSERT(!info().same_boot && info().damaged_segments == 0);
+	CU_ASSERT(!stage_info().same_boot && stage_info().damaged_segments == 0);
 	CU_ASSERT(count_found(150, 50, 3000, 1) == 50); /* flushed, and not written since */
 	for (uint32_t key = 0; key < 150; key++)
 		CU_ASSERT(allowed(key, 1, key < 50 ? 2 : 3));
@@ -303,7 +297,7 @@ power_loss(uint64_t seed)
 	stage_store_many(600, 50, 3000, 1, 8);
 	stage_power_loss(seed + 1000);
 	stage_start();
-	CU_ASSERT(info().damaged_segments == 0);
+	CU_ASSERT(stage_info().damaged_segments == 0);
 	CU_ASSERT(count_found(500, 50, 3000, 1) == 50 && count_found(150, 50, 3000, 1) == 50);
 	CU_ASSERT(stage_stop() == 0);
 	stage.opts.force = true; /* format anew for the next seed, under another identity */

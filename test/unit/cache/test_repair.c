@@ -6,14 +6,6 @@
 #include "test/unit/cache/stage.h"
 
 static void
-setup(void)
-{
-	stage_setup();
-	stage.opts.shard_count = 1;
-	stage.opts.segment_bytes = 128 * 1024;
-}
-
-static void
 stored(struct tarn_cache_op *op)
 {
 	*(bool *)op->arg = true;
@@ -62,5 +54,5 @@ test_what_is_laid_out_again_says_no_later_tail_than_it_did_before(void)
 	free(batch);
 }
 
-UT_SUITE(cache_repair, setup, stage_teardown,
+UT_SUITE(cache_repair, stage_setup_one, stage_teardown,
 	 UT_CASE(test_what_is_laid_out_again_says_no_later_tail_than_it_did_before));

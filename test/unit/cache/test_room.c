@@ -12,10 +12,8 @@ static struct tarn_cache_stats *stats;
 static void
 setup(void)
 {
-	stage_setup();
+	stage_setup_one();
 	stats = calloc(1, sizeof(*stats));
-	stage.opts.shard_count = 1;
-	stage.opts.segment_bytes = 128 * 1024;
 }
 
 static void

@@ -6,14 +6,6 @@
 #include "test/unit/cache/stage.h"
 
 static void
-setup(void)
-{
-	stage_setup();
-	stage.opts.shard_count = 1;
-	stage.opts.segment_bytes = 128 * 1024;
-}
-
-static void
 test_sequences_seen_behind_the_logs_end_are_passed_over_after_a_clean_stop_too(void)
 {
 	struct shard *shard;
@@ -139,7 +131,7 @@ test_what_is_asked_of_a_cache_that_stops_is_refused_and_what_was_asked_before_en
 }
 
 UT_SUITE(
-    cache_stop, setup, stage_teardown,
+    cache_stop, stage_setup_one, stage_teardown,
     UT_CASE(test_sequences_seen_behind_the_logs_end_are_passed_over_after_a_clean_stop_too),
     UT_CASE(test_no_entry_is_left_of_what_was_being_freed_at_a_clean_stop),
     UT_CASE(
