@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/cache/geometry.h"
+
 static bool
 is_zero(const void *data, size_t length_bytes)
 {
@@ -98,29 +100,6 @@ volumes_valid(const struct disk_super *super)
 	return true;
 }
 
-static bool
-super_geometry_valid(const struct disk_super *super)
-{
-	uint64_t data_bytes;
-
-	if (super->block_bytes != DISK_BLOCK || !tarn_is_pow2(super->segment_bytes) ||
-	    super->segment_bytes < 16 * DISK_BLOCK || super->segment_bytes > (1u << 24))
-		return false;
-	if (super->shard_count == 0 || super->shard_count > DISK_CHECKPOINT_SHARDS ||
-	    super->segment_count == 0 || super->bucket_count < 4 || super->bucket_count % 2 != 0)
-		return false;
-	data_bytes =
-	    tarn_mul_sat((uint64_t)super->segment_count * super->shard_count, super->segment_bytes);
-	if (!tarn_range_within(super->data_offset, data_bytes, super->device_bytes))
-		return false;
-	for (int i = 0; i < 2; i++)
-		if (super->checkpoint_offset[i] % DISK_BLOCK != 0 ||
-		    !tarn_range_within(super->checkpoint_offset[i], super->checkpoint_bytes,
-				       super->data_offset))
-			return false;
-	return super->data_offset % DISK_BLOCK == 0;
-}
-
 int
 format_super_verify(const struct disk_super *super)
 {
@@ -128,7 +107,7 @@ format_super_verify(const struct disk_super *super)
 
 	if (status != 0)
 		return status;
-	if (!super_geometry_valid(super) || !volumes_valid(super) ||
+	if (!geometry_valid(super) || !volumes_valid(super) ||
 	    !is_zero(super->reserved, sizeof(super->reserved)))
 		return -EBADMSG;
 	return (super->flags & ~(uint32_t)(DISK_SUPER_CLEAN | DISK_SUPER_WRITE_CACHE)) == 0

@@ -19,7 +19,6 @@
 #define SLOTS_NUM 13
 #define SLOTS_DEN 10
 #define ENTRY_BYTES_DEFAULT 4096
-#define ENTRY_BYTES_MIN 64
 
 static uint32_t
 chunks_for(uint64_t bytes)
@@ -52,6 +51,71 @@ geometry_chunk_offset(const struct disk_super *super, uint32_t area, uint32_t sh
 	return super->checkpoint_offset[area] + DISK_BLOCK + at * DISK_CHUNK_BYTES;
 }
 
+/*
+ * Where checkpoints and data lie, behind the superblocks: as if all of the device were segments.
+ * segment_count is those, then, if 32 bits can tell.
+ */
+static bool
+lay_out_areas(struct disk_super *super)
+{
+	uint64_t segments = super->device_bytes / super->segment_bytes / super->shard_count;
+
+	if (segments > UINT32_MAX)
+		return false;
+	super->segment_count = (uint32_t)segments;
+	super->checkpoint_bytes = DISK_BLOCK + (uint64_t)super->shard_count *
+						   geometry_shard_chunks(super) * DISK_CHUNK_BYTES;
+	super->checkpoint_offset[0] = 2 * DISK_BLOCK;
+	super->checkpoint_offset[1] = super->checkpoint_offset[0] + super->checkpoint_bytes;
+	super->data_offset = super->checkpoint_offset[1] + super->checkpoint_bytes;
+	return true;
+}
+
+/* \return segments of each shard that there is room for; 0: none, or more than places can tell. */
+static uint64_t
+segments_that_fit(const struct disk_super *super)
+{
+	uint64_t segments;
+
+	if (super->data_offset >= super->device_bytes)
+		return 0;
+	segments =
+	    (super->device_bytes - super->data_offset) / super->segment_bytes / super->shard_count;
+	/* Places are 32 bits of blocks. */
+	return segments > UINT32_MAX / (super->segment_bytes / DISK_BLOCK) ? 0 : segments;
+}
+
+static bool
+is_segment_size(uint32_t bytes)
+{
+	return tarn_is_pow2(bytes) && bytes >= GEOMETRY_SEGMENT_MIN &&
+	       bytes <= GEOMETRY_SEGMENT_MAX;
+}
+
+static bool
+is_entry_size(uint32_t bytes)
+{
+	return bytes >= GEOMETRY_ENTRY_MIN && bytes <= DISK_BLOCK;
+}
+
+bool
+geometry_valid(const struct disk_super *super)
+{
+	struct disk_super wanted = *super; /* the areas anew */
+
+	if (super->block_bytes != DISK_BLOCK || !is_segment_size(super->segment_bytes) ||
+	    super->shard_count == 0 || super->shard_count > DISK_CHECKPOINT_SHARDS ||
+	    super->bucket_count < 4 || super->bucket_count % 2 != 0 ||
+	    (super->entry_bytes != 0 && !is_entry_size(super->entry_bytes)))
+		return false;
+	return lay_out_areas(&wanted) && super->checkpoint_bytes == wanted.checkpoint_bytes &&
+	       super->checkpoint_offset[0] == wanted.checkpoint_offset[0] &&
+	       super->checkpoint_offset[1] == wanted.checkpoint_offset[1] &&
+	       super->data_offset == wanted.data_offset &&
+	       super->segment_count >= GEOMETRY_SEGMENTS_MIN &&
+	       super->segment_count == segments_that_fit(super);
+}
+
 /* Lay out a device for so many shards and such segments. \return segments of each shard. */
 static uint64_t
 lay_out(struct disk_super *super)
@@ -59,24 +123,16 @@ lay_out(struct disk_super *super)
 	uint64_t entries = super->device_bytes / super->shard_count / super->entry_bytes;
 	uint64_t slots = entries * SLOTS_NUM / SLOTS_DEN + INDEX_BUCKET_SLOTS;
 	uint64_t buckets = tarn_align_up(slots / INDEX_BUCKET_SLOTS + 1, 2);
-	uint64_t segments = super->device_bytes / super->segment_bytes / super->shard_count;
+	uint64_t segments;
 
-	if (buckets > UINT32_MAX || segments > UINT32_MAX)
+	if (buckets > UINT32_MAX)
 		return 0;
 	super->bucket_count = (uint32_t)buckets;
-	super->segment_count = (uint32_t)segments;
-	super->checkpoint_bytes = DISK_BLOCK + (uint64_t)super->shard_count *
-						   geometry_shard_chunks(super) * DISK_CHUNK_BYTES;
-	super->checkpoint_offset[0] = 2 * DISK_BLOCK;
-	super->checkpoint_offset[1] = super->checkpoint_offset[0] + super->checkpoint_bytes;
-	super->data_offset = super->checkpoint_offset[1] + super->checkpoint_bytes;
-	if (super->data_offset >= super->device_bytes)
+	if (!lay_out_areas(super))
 		return 0;
-	segments =
-	    (super->device_bytes - super->data_offset) / super->segment_bytes / super->shard_count;
+	segments = segments_that_fit(super);
 	super->segment_count = (uint32_t)segments;
-	/* Places are 32 bits of blocks. */
-	return segments * (super->segment_bytes / DISK_BLOCK) > UINT32_MAX ? 0 : segments;
+	return segments;
 }
 
 static uint32_t
@@ -93,17 +149,14 @@ check_opts(const struct tarn_cache_opts *opts, struct tarn_reason *reason)
 	if (opts->shard_count > TARN_CACHE_SHARD_MAX)
 		return tarn_reason_set(reason, -EINVAL, "shard_count: %u is more than %u",
 				       opts->shard_count, TARN_CACHE_SHARD_MAX);
-	if (opts->segment_bytes != 0 &&
-	    (!tarn_is_pow2(opts->segment_bytes) || opts->segment_bytes < GEOMETRY_SEGMENT_MIN ||
-	     opts->segment_bytes > GEOMETRY_SEGMENT_MAX))
+	if (opts->segment_bytes != 0 && !is_segment_size(opts->segment_bytes))
 		return tarn_reason_set(
 		    reason, -EINVAL, "segment_bytes: %u is no power of two from %u to %u",
 		    opts->segment_bytes, GEOMETRY_SEGMENT_MIN, GEOMETRY_SEGMENT_MAX);
-	if (opts->expected_entry_bytes != 0 && (opts->expected_entry_bytes < ENTRY_BYTES_MIN ||
-						opts->expected_entry_bytes > DISK_BLOCK))
+	if (opts->expected_entry_bytes != 0 && !is_entry_size(opts->expected_entry_bytes))
 		return tarn_reason_set(reason, -EINVAL,
 				       "expected_entry_bytes: %u is not from %u to %u",
-				       opts->expected_entry_bytes, ENTRY_BYTES_MIN, DISK_BLOCK);
+				       opts->expected_entry_bytes, GEOMETRY_ENTRY_MIN, DISK_BLOCK);
 	return 0;
 }
 

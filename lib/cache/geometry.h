@@ -8,6 +8,7 @@
 #define GEOMETRY_SEGMENT_MIN (128u * 1024)
 #define GEOMETRY_SEGMENT_MAX (16u * 1024 * 1024)
 #define GEOMETRY_SEGMENTS_MIN 64 /* of a shard */
+#define GEOMETRY_ENTRY_MIN 64	 /* bytes that the index may be made for */
 
 /**
  * Fill in what is fixed at format, by the options where they say something.
@@ -18,6 +19,12 @@ int geometry_choose(struct disk_super *super, uint64_t device_bytes,
 /** \return 0, or -EINVAL with the reason: the options ask for something else than is there. */
 int geometry_agrees(const struct disk_super *super, const struct tarn_cache_opts *opts,
 		    struct tarn_reason *reason);
+/**
+ * \return whether a cache can lie so: the areas of the checkpoints side by side behind the
+ * superblocks, each as large as index and table of segments need, then as many segments as its
+ * device has room for.
+ */
+bool geometry_valid(const struct disk_super *super);
 
 /* Chunks of a checkpoint that a shard has, by kind. */
 uint32_t geometry_index_chunks(uint32_t bucket_count);

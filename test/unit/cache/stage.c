@@ -560,7 +560,7 @@ stage_stats(struct tarn_cache_stats *stats)
 }
 
 uint32_t
-stage_found(uint32_t first, uint32_t count, uint32_t version)
+stage_found_of(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version)
 {
 	uint32_t found = 0;
 
@@ -568,10 +568,19 @@ stage_found(uint32_t first, uint32_t count, uint32_t version)
 		char key[16];
 
 		snprintf(key, sizeof(key), "k%u", i);
-		found += stage_lookup(key) == 0 && stage_op.value_bytes == 3000 &&
-			 stage_same(stage_value, 3000, i, version);
+		if (stage_lookup(key) != 0)
+			continue;
+		CU_ASSERT(stage_op.value_bytes == bytes &&
+			  stage_same(stage_value, bytes, i, version));
+		found++;
 	}
 	return found;
+}
+
+uint32_t
+stage_found(uint32_t first, uint32_t count, uint32_t version)
+{
+	return stage_found_of(first, count, 3000, version);
 }
 
 struct tarn_cache_info

@@ -82,7 +82,9 @@ bool stage_same(const void *buf, uint64_t bytes, uint32_t key, uint32_t version)
 void stage_store_many(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version,
 		      uint32_t depth);
 
-/** \return how many of them are found whole: 3000 bytes of that version. */
+/** \return how many of them are found. Each must be whole, and of that version. */
+uint32_t stage_found_of(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version);
+/** The same, of 3000 bytes. */
 uint32_t stage_found(uint32_t first, uint32_t count, uint32_t version);
 
 /* --- Blocks of volume 1 --- */

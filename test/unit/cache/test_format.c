@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/cache/format.h"
 #include "lib/cache/geometry.h"
+#include "test/unit/cache/impossible.h"
 #include "test/unit/common/ut.h"
 
 #define SEED 0x12345678u
@@ -296,19 +299,46 @@ test_geometry_fits_its_device(void)
 						  super.segment_bytes <=
 			  size);
 		CU_ASSERT(super.checkpoint_offset[1] + super.checkpoint_bytes == super.data_offset);
+		CU_ASSERT(geometry_valid(&super));
 		/* 24 bytes of index for each 4 KiB of device, and a bucket more. */
 		CU_ASSERT((uint64_t)super.bucket_count * 64 * super.shard_count <=
 			  size / 4096 * 24 + super.shard_count * 1024);
 	}
 }
 
-UT_SUITE(cache_format, NULL, NULL, UT_CASE(test_super_verify_refuses_every_flipped_bit),
-	 UT_CASE(test_batch_verify_refuses_every_flipped_bit_and_every_other_place),
-	 UT_CASE(test_segment_and_footer_and_checkpoint_verify_refuse_every_flipped_bit),
-	 UT_CASE(test_records_without_a_batch_are_read_by_number_and_place),
-	 UT_CASE(test_records_without_a_batch_end_at_the_first_that_is_not_whole),
-	 UT_CASE(test_chunk_verify_looks_at_the_data_too),
-	 UT_CASE(test_records_are_bound_to_their_place_and_whole),
-	 UT_CASE(test_entries_outside_their_segment_are_refused),
-	 UT_CASE(test_entries_of_blocks_that_the_index_cannot_tell_are_refused),
-	 UT_CASE(test_geometry_fits_its_device));
+static void
+test_a_superblock_with_an_impossible_field_is_refused_though_its_checksum_is_right(void)
+{
+	struct disk_super *super = (struct disk_super *)(void *)block;
+	const char *name;
+	uint32_t count = 0;
+
+	for (;; count++) {
+		int status;
+
+		good_super();
+		impossible_seal(super);
+		CU_ASSERT(format_super_verify(super) == 0);
+		name = impossible_super(count, super);
+		if (name == NULL)
+			break;
+		status = format_super_verify(super);
+		if (status != -EBADMSG)
+			printf("# case %u, %s: admitted\n", count, name);
+		CU_ASSERT(status == -EBADMSG);
+	}
+	CU_ASSERT(count > 50);
+}
+
+UT_SUITE(
+    cache_format, NULL, NULL, UT_CASE(test_super_verify_refuses_every_flipped_bit),
+    UT_CASE(test_batch_verify_refuses_every_flipped_bit_and_every_other_place),
+    UT_CASE(test_segment_and_footer_and_checkpoint_verify_refuse_every_flipped_bit),
+    UT_CASE(test_records_without_a_batch_are_read_by_number_and_place),
+    UT_CASE(test_records_without_a_batch_end_at_the_first_that_is_not_whole),
+    UT_CASE(test_chunk_verify_looks_at_the_data_too),
+    UT_CASE(test_records_are_bound_to_their_place_and_whole),
+    UT_CASE(test_entries_outside_their_segment_are_refused),
+    UT_CASE(test_entries_of_blocks_that_the_index_cannot_tell_are_refused),
+    UT_CASE(test_a_superblock_with_an_impossible_field_is_refused_though_its_checksum_is_right),
+    UT_CASE(test_geometry_fits_its_device));

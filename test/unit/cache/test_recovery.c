@@ -6,24 +6,6 @@
 #include "tarn/log.h"
 #include "test/unit/cache/stage.h"
 
-static uint32_t
-count_found(uint32_t first, uint32_t count, uint64_t bytes, uint32_t version)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + count; i++) {
-		char key[16];
-
-		snprintf(key, sizeof(key), "k%u", i);
-		if (stage_lookup(key) != 0)
-			continue;
-		CU_ASSERT(stage_op.value_bytes == bytes &&
-			  stage_same(stage_value, bytes, i, version));
-		found++;
-	}
-	return found;
-}
-
 static void
 test_a_clean_stop_and_start_brings_everything_back(void)
 {
@@ -44,7 +26,7 @@ test_a_clean_stop_and_start_brings_everything_back(void)
 			      shard->committed % shard->segment_blocks &&
 			  segment_of(shard, shard->head)->end_block > 1);
 	}
-	CU_ASSERT(count_found(0, 490, 1000, 1) == 489);
+	CU_ASSERT(stage_found_of(0, 490, 1000, 1) == 489);
 	CU_ASSERT(stage_lookup("k49") == -ENOENT && stage_lookup("k495") == -ENOENT);
 	CU_ASSERT(stage_store("new", "v", 1) == 0 && stage_lookup("new") == 0);
 }
@@ -61,9 +43,9 @@ test_all_that_was_acknowledged_is_there_after_a_process_crash(void)
 	CU_ASSERT(!stage_info().clean_start && stage_info().same_boot &&
 		  !stage_info().checkpoint_used);
 	CU_ASSERT(stage_info().damaged_segments == 0);
-	CU_ASSERT(count_found(0, 7, 1000, 1) == 7 && count_found(8, 92, 1000, 1) == 92);
-	CU_ASSERT(count_found(100, 50, 1000, 2) == 50);
-	CU_ASSERT(count_found(150, 850, 1000, 1) == 850);
+	CU_ASSERT(stage_found_of(0, 7, 1000, 1) == 7 && stage_found_of(8, 92, 1000, 1) == 92);
+	CU_ASSERT(stage_found_of(100, 50, 1000, 2) == 50);
+	CU_ASSERT(stage_found_of(150, 850, 1000, 1) == 850);
 	CU_ASSERT(stage_lookup("k7") == -ENOENT);
 }
 
@@ -75,7 +57,7 @@ test_a_crash_after_a_crash_finds_both_lives(void)
 		stage_store_many(life * 50, 50, 2000, 1, 8);
 		stage_crash();
 		stage_start();
-		CU_ASSERT(count_found(0, (life + 1) * 50, 2000, 1) == (life + 1) * 50);
+		CU_ASSERT(stage_found_of(0, (life + 1) * 50, 2000, 1) == (life + 1) * 50);
 	}
 }
 
@@ -92,8 +74,8 @@ test_a_crash_after_a_clean_start_replays_over_its_checkpoint(void)
 	stage_start();
 	CU_ASSERT(stage_info().checkpoint_used && !stage_info().clean_start);
 	CU_ASSERT(stage_lookup("k0") == -ENOENT);
-	CU_ASSERT(count_found(1, 99, 1000, 1) == 99 && count_found(100, 100, 1000, 2) == 100);
-	CU_ASSERT(count_found(200, 100, 1000, 1) == 100);
+	CU_ASSERT(stage_found_of(1, 99, 1000, 1) == 99 && stage_found_of(100, 100, 1000, 2) == 100);
+	CU_ASSERT(stage_found_of(200, 100, 1000, 1) == 100);
 }
 
 static void
@@ -107,7 +89,7 @@ test_a_running_checkpoint_is_where_recovery_begins(void)
 	stage_crash();
 	stage_start();
 	CU_ASSERT(stage_info().checkpoint_used);
-	CU_ASSERT(count_found(0, 29, 1000, 1) == 29 && count_found(300, 100, 1000, 1) == 100);
+	CU_ASSERT(stage_found_of(0, 29, 1000, 1) == 29 && stage_found_of(300, 100, 1000, 1) == 100);
 	CU_ASSERT(stage_lookup("k29") == -ENOENT && stage_lookup("k299") == -ENOENT);
 }
 
@@ -142,7 +124,7 @@ test_a_damaged_checkpoint_costs_nothing_but_time_and_is_told(void)
 	CU_ASSERT(told_of_checkpoint);
 	CU_ASSERT(stage_info().checkpoint_damaged && !stage_info().clean_start &&
 		  !stage_info().checkpoint_used);
-	CU_ASSERT(count_found(0, 300, 1000, 1) == 300);
+	CU_ASSERT(stage_found_of(0, 300, 1000, 1) == 300);
 }
 
 static void
@@ -288,7 +270,7 @@ power_loss(uint64_t seed)
 	stage_power_loss(seed);
 	stage_start();
 	CU_ASSERT(!stage_info().same_boot && stage_info().damaged_segments == 0);
-	CU_ASSERT(count_found(150, 50, 3000, 1) == 50); /* flushed, and not written since */
+	CU_ASSERT(stage_found_of(150, 50, 3000, 1) == 50); /* flushed, and not written since */
 	for (uint32_t key = 0; key < 150; key++)
 		CU_ASSERT(allowed(key, 1, key < 50 ? 2 : 3));
 	/* It goes on, and loses power again. */
@@ -298,7 +280,7 @@ power_loss(uint64_t seed)
 	stage_power_loss(seed + 1000);
 	stage_start();
 	CU_ASSERT(stage_info().damaged_segments == 0);
-	CU_ASSERT(count_found(500, 50, 3000, 1) == 50 && count_found(150, 50, 3000, 1) == 50);
+	CU_ASSERT(stage_found_of(500, 50, 3000, 1) == 50 && stage_found_of(150, 50, 3000, 1) == 50);
 	CU_ASSERT(stage_stop() == 0);
 	stage.opts.force = true; /* format anew for the next seed, under another identity */
 	stage.env.seed++;
@@ -339,13 +321,14 @@ tear_the_third(uint64_t value_bytes, bool batches)
 	}
 	CU_ASSERT(found == wanted);
 	stage_start();
-	CU_ASSERT(count_found(0, 6, value_bytes, 1) == 2);
+	CU_ASSERT(stage_found_of(0, 6, value_bytes, 1) == 2);
 	stage_store_many(2, 1, value_bytes, 9, 1);
 	stage_crash();
 	stage_start();
 	/* What was behind the hole stays gone, also when the log has gone on. */
-	CU_ASSERT(count_found(0, 2, value_bytes, 1) == 2 && count_found(2, 1, value_bytes, 9) == 1);
-	CU_ASSERT(count_found(3, 3, value_bytes, 1) == 0);
+	CU_ASSERT(stage_found_of(0, 2, value_bytes, 1) == 2 &&
+		  stage_found_of(2, 1, value_bytes, 9) == 1);
+	CU_ASSERT(stage_found_of(3, 3, value_bytes, 1) == 0);
 	free(batch);
 }
 
@@ -378,7 +361,7 @@ test_a_sealed_segment_is_read_by_its_trailer(void)
 	stage_raw(TARN_IO_WRITE, stage_value, offset, 4096); /* the first record of segment 1 */
 	stage_start();
 	CU_ASSERT(stage.cache->info.damaged_segments == 0);
-	CU_ASSERT(count_found(0, 1, 3000, 1) == 0 && count_found(1, 149, 3000, 1) == 149);
+	CU_ASSERT(stage_found_of(0, 1, 3000, 1) == 0 && stage_found_of(1, 149, 3000, 1) == 149);
 }
 
 UT_SUITE(cache_recovery, stage_setup, stage_teardown,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test/unit/cache/impossible.h"
 #include "test/unit/cache/stage.h"
 #include "test/unit/cache/volatile.h"
 
@@ -36,24 +37,6 @@ make(void)
 	stage_store_many(0, 100, 3000, 1, 8);
 	CU_ASSERT(stage_stop() == 0);
 	stage_raw(TARN_IO_READ, &super, 0, sizeof(super));
-}
-
-static uint32_t
-count_found(uint32_t first, uint32_t count, uint32_t version)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + count; i++) {
-		char key[16];
-
-		snprintf(key, sizeof(key), "k%u", i);
-		if (stage_lookup(key) != 0)
-			continue;
-		CU_ASSERT(stage_op.value_bytes == 3000 &&
-			  stage_same(stage_value, 3000, i, version));
-		found++;
-	}
-	return found;
 }
 
 static void
@@ -101,7 +84,7 @@ test_each_copy_of_the_superblock_tells_everything(void)
 		flip(i % 2 * DISK_BLOCK);
 		stage_start();
 		CU_ASSERT(!stage.cache->info.clean_start);
-		CU_ASSERT(count_found(0, 100, i + 2) == 100);
+		CU_ASSERT(stage_found(0, 100, i + 2) == 100);
 		CU_ASSERT(tarn_cache_volume_get(stage.cache, uuids[i], &volume) == 0 &&
 			  volume.id == i + 1);
 		CU_ASSERT(stage_stop() == 0);
@@ -161,18 +144,52 @@ static void
 test_a_newer_version_in_either_copy_is_refused_and_nothing_is_written(void)
 {
 	for (uint32_t copy = 0; copy < 2; copy++) {
-		uint32_t zero = 0, crc;
-
 		stage.opts.force = true;
 		make();
 		stage.opts.force = false;
 		super.head.version = DISK_VERSION + 1;
-		crc = tarn_crc32c(0, &super, offsetof(struct disk_head, crc32c));
-		crc = tarn_crc32c(crc, &zero, sizeof(zero));
-		super.head.crc32c = tarn_crc32c(crc, (uint8_t *)&super + sizeof(super.head),
-						sizeof(super) - sizeof(super.head));
+		impossible_seal(&super);
 		stage_raw(TARN_IO_WRITE, &super, (uint64_t)copy * DISK_BLOCK, sizeof(super));
 		CU_ASSERT(refused(-EPROTONOSUPPORT));
+	}
+}
+
+static void
+test_an_impossible_superblock_is_refused_and_nothing_is_written(void)
+{
+	struct disk_super good;
+	const char *name;
+
+	make();
+	good = super;
+	for (uint32_t n = 0; (name = impossible_super(n, &super)) != NULL; n++, super = good) {
+		bool ok;
+
+		for (uint64_t copy = 0; copy < 2; copy++)
+			stage_raw(TARN_IO_WRITE, &super, copy * DISK_BLOCK, sizeof(super));
+		ok = refused(-EUCLEAN);
+		if (!ok)
+			printf("# case %u, %s: not refused\n", n, name);
+		CU_ASSERT_FATAL(ok);
+	}
+}
+
+static void
+test_an_impossible_superblock_does_not_count_although_it_is_newer(void)
+{
+	make();
+	for (uint32_t copy = 0; copy < 2; copy++) {
+		struct disk_super good = super;
+
+		super.sequence += 10;
+		super.segment_count--;
+		impossible_seal(&super);
+		stage_raw(TARN_IO_WRITE, &super, (uint64_t)copy * DISK_BLOCK, sizeof(super));
+		stage_raw(TARN_IO_WRITE, &good, (uint64_t)(1 - copy) * DISK_BLOCK, sizeof(good));
+		stage_start();
+		CU_ASSERT(stage_found(0, 100, 1) == 100);
+		CU_ASSERT(stage_stop() == 0);
+		stage_raw(TARN_IO_READ, &super, 0, sizeof(super));
 	}
 }
 
@@ -181,6 +198,7 @@ test_a_device_that_has_shrunk_is_refused_and_nothing_is_written(void)
 {
 	make();
 	super.device_bytes += SEGMENT_BYTES;
+	super.segment_count++;
 	put_super(0);
 	put_super(1);
 	CU_ASSERT(refused(-ENOSPC));
@@ -214,5 +232,7 @@ UT_SUITE(cache_super, setup, teardown, UT_CASE(test_each_copy_of_the_superblock_
 	 UT_CASE(test_a_flush_that_fails_for_a_superblock_leaves_the_log_in_doubt),
 	 UT_CASE(test_damaged_superblocks_are_refused_and_nothing_is_written),
 	 UT_CASE(test_a_newer_version_in_either_copy_is_refused_and_nothing_is_written),
+	 UT_CASE(test_an_impossible_superblock_is_refused_and_nothing_is_written),
+	 UT_CASE(test_an_impossible_superblock_does_not_count_although_it_is_newer),
 	 UT_CASE(test_a_device_that_has_shrunk_is_refused_and_nothing_is_written),
 	 UT_CASE(test_the_device_of_another_cache_is_refused_and_nothing_is_written));
