@@ -37,7 +37,8 @@ make_buf(struct ck *ck, uint64_t bytes)
 }
 
 static int (*const steps[])(struct ck *ck) = {
-	ck_check_checkpoints, ck_read_headers, ck_check_segments, ck_make_plans, ck_take_stock,
+	ck_check_checkpoints, ck_read_headers, ck_take_tables,
+	ck_check_segments,    ck_make_plans,   ck_take_stock,
 };
 
 static int
@@ -82,7 +83,7 @@ ck_check(struct ck *ck, const struct ck_opts *opts)
 void
 ck_fini(struct ck *ck)
 {
-	ck_plans_fini(ck);
+	ck_tables_fini(ck);
 	for (uint32_t shard = 0; ck->shards != NULL && shard < ck->best->shard_count; shard++)
 		free(ck->shards[shard].segments);
 	free(ck->shards);

@@ -48,27 +48,32 @@ read_header(struct ck *ck, int area)
 	return false;
 }
 
-static uint32_t
-chunk_room(const struct ck *ck, enum disk_chunk_kind kind)
+/* Into ck->buf. \return 0, -EBADMSG, -ESTALE: of another checkpoint or place, or a read's error. */
+static int
+read_chunk(struct ck *ck, int area, uint32_t shard, enum disk_chunk_kind kind, uint32_t index)
 {
-	if (kind == DISK_CHUNK_INDEX)
-		return geometry_index_chunks(ck->best->bucket_count);
-	return kind == DISK_CHUNK_SEGMENTS ? geometry_segment_chunks(ck->best->segment_count) : 1;
-}
-
-static void
-check_chunk(struct ck *ck, int area, uint32_t shard, enum disk_chunk_kind kind, uint32_t index)
-{
-	struct ck_checkpoint *checkpoint = &ck->checkpoint[area];
 	const struct disk_chunk *chunk = (const struct disk_chunk *)(const void *)ck->buf;
 	uint64_t offset_bytes = geometry_chunk_offset(ck->best, (uint32_t)area, shard, kind, index);
 	int rc = ck_read(ck, ck->buf, DISK_CHUNK_BYTES, offset_bytes);
 
 	if (rc == 0)
 		rc = format_chunk_verify(chunk, format_offset_seed(ck->seed, offset_bytes));
-	if (rc == 0 && (chunk->sequence != checkpoint->header.sequence || chunk->shard != shard ||
-			chunk->kind != (uint32_t)kind || chunk->index != index))
+	if (rc == 0 &&
+	    (chunk->sequence != ck->checkpoint[area].header.sequence || chunk->shard != shard ||
+	     chunk->kind != (uint32_t)kind || chunk->index != index))
 		rc = -ESTALE;
+	if (rc == 0 && !checkpoint_chunk_sound(chunk, ck->best))
+		rc = -EBADMSG;
+	return rc;
+}
+
+static void
+check_chunk(struct ck *ck, int area, uint32_t shard, enum disk_chunk_kind kind, uint32_t index)
+{
+	struct ck_checkpoint *checkpoint = &ck->checkpoint[area];
+	uint64_t offset_bytes = geometry_chunk_offset(ck->best, (uint32_t)area, shard, kind, index);
+	int rc = read_chunk(ck, area, shard, kind, index);
+
 	checkpoint->chunk_count++;
 	if (rc == 0)
 		return;
@@ -92,19 +97,18 @@ check_area(struct ck *ck, int area)
 	for (uint32_t shard = 0; shard < ck->best->shard_count; shard++) {
 		const struct disk_checkpoint_shard *part = &checkpoint->header.shard[shard];
 
-		checkpoint->shard_whole[shard] = true;
+		checkpoint->shard_whole[shard] = checkpoint_counts_agree(part, ck->best);
+		if (!checkpoint->shard_whole[shard]) {
+			checkpoint->whole = false;
+			ck_find(ck, "checkpoint header", ck->best->checkpoint_offset[area],
+				"%s, shard %u: says %u index chunks, %u of segments, %u of bans, "
+				"which is not as it is laid out",
+				area_names[area], shard, part->chunk_count[0], part->chunk_count[1],
+				part->chunk_count[2]);
+			continue;
+		}
 		for (int kind = 0; kind < DISK_CHUNK_KIND_COUNT; kind++) {
-			uint32_t room = chunk_room(ck, (enum disk_chunk_kind)kind);
-			uint32_t count = part->chunk_count[kind];
-
-			if (count > room) {
-				checkpoint->whole = checkpoint->shard_whole[shard] = false;
-				ck_find(ck, "checkpoint header", ck->best->checkpoint_offset[area],
-					"%s, shard %u: says %u %s chunks, of at most %u",
-					area_names[area], shard, count, kind_names[kind], room);
-				continue;
-			}
-			for (uint32_t index = 0; index < count; index++)
+			for (uint32_t index = 0; index < part->chunk_count[kind]; index++)
 				check_chunk(ck, area, shard, (enum disk_chunk_kind)kind, index);
 		}
 	}
@@ -147,6 +151,25 @@ ck_checkpoint_of(const struct ck *ck, uint32_t shard)
 		if (ck->checkpoint[ck->tried_checkpoint[i]].shard_whole[shard])
 			return ck->tried_checkpoint[i];
 	return -1;
+}
+
+void
+ck_checkpoint_tables(struct ck *ck, struct shard *shard)
+{
+	uint32_t chunks = geometry_segment_chunks(ck->best->segment_count);
+
+	for (int i = 0; i < 2 && ck->tried_checkpoint[i] >= 0; i++) {
+		int area = ck->tried_checkpoint[i];
+		const struct disk_checkpoint_shard *part =
+		    &ck->checkpoint[area].header.shard[shard->number];
+
+		for (uint32_t n = 0; n < chunks && checkpoint_counts_agree(part, ck->best); n++)
+			if (read_chunk(ck, area, shard->number, DISK_CHUNK_SEGMENTS, n) == 0)
+				checkpoint_take_table(shard, (const void *)ck->buf, ck->seed,
+						      false);
+		if (ck->checkpoint[area].shard_whole[shard->number])
+			return;
+	}
 }
 
 bool

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "finding.h"
 #include "lib/cache/format.h"
 #include "opts.h"
 #include "tarn/bdev_file.h"
@@ -23,37 +24,6 @@ enum ck_status {
 	CK_USAGE = 16,
 };
 const char *ck_status_text(enum ck_status status);
-
-/* --- Findings --- */
-
-enum ck_severity {
-	CK_NOTE,    /* not of the log, or beyond its end: means nothing */
-	CK_TORN,    /* not flushed: recovery ends the log there */
-	CK_DAMAGED, /* was flushed, is not whole */
-};
-const char *ck_severity_name(enum ck_severity severity);
-
-#define CK_FINDING_TEXT 200
-#define CK_NO_SHARD UINT32_MAX
-
-struct ck_finding {
-	enum ck_severity severity; /* of those of the log: settled once the plan is known */
-	const char *what;	   /* kind of structure: a constant */
-	uint64_t offset_bytes;	   /* on the device */
-	uint32_t shard;		   /* CK_NO_SHARD: not of the log */
-	uint64_t sequence;
-	uint32_t block; /* in the segment */
-	bool sealed;	/* trailer or footer: a second copy */
-	char text[CK_FINDING_TEXT];
-};
-
-#define CK_FINDING_MAX 10000 /* kept; more are counted */
-
-struct ck_findings {
-	struct ck_finding *list;
-	uint32_t count, room;
-	uint64_t dropped;
-};
 
 /* --- Checkpoints --- */
 
@@ -101,8 +71,10 @@ struct ck_plan {
 	uint64_t entry_count, suspect_count; /* of the index that comes of it */
 };
 
+struct found_segment;
 struct recovery;
 struct scan;
+struct shard;
 
 struct ck_shard {
 	struct ck_segment *segments; /* by place */
@@ -156,25 +128,6 @@ struct ck {
 	enum ck_status status;
 };
 
-/* finding.c */
-struct ck_place {
-	uint32_t shard;
-	uint64_t sequence;
-	uint32_t block;
-	bool sealed;
-};
-/** Note what is wrong with a structure of the log. Its severity comes from the plan. */
-void ck_find_log(struct ck *ck, const struct ck_place *place, const char *what, const char *format,
-		 ...) __attribute__((format(printf, 4, 5)));
-/** Damage outside of the log. */
-void ck_find(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-/** What may be nothing: damage only if the log needs it, which the plan tells by a finding. */
-void ck_find_note(struct ck *ck, const char *what, uint64_t offset_bytes, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-/** The plans are known: settle the severities, and the exit status. */
-void ck_settle(struct ck *ck);
-
 /* device.c */
 int ck_device_open(struct ck *ck, const char *path);
 void ck_device_close(struct ck *ck);
@@ -188,10 +141,19 @@ int ck_check_checkpoints(struct ck *ck); /* checkpoint.c */
 /** The area whose image of a shard a start would use, or -1; whether it uses one for any shard. */
 int ck_checkpoint_of(const struct ck *ck, uint32_t shard);
 bool ck_checkpoint_used(const struct ck *ck, int area);
+/** Fill in what those that a start tries say of segments of which the shard knows less. */
+void ck_checkpoint_tables(struct ck *ck, struct shard *shard);
 int ck_read_headers(struct ck *ck);   /* segment.c */
+int ck_take_tables(struct ck *ck);    /* table.c */
 int ck_check_segments(struct ck *ck); /* segment.c */
 int ck_take_stock(struct ck *ck);     /* contents.c */
 
+/* segment.c */
+/** What a header says, or what stands in for it, unless something newer was found there. */
+void ck_segment_take(const struct ck *ck, struct ck_segment *segment,
+		     const struct found_segment *found);
+/* table.c */
+void ck_tables_fini(struct ck *ck);
 /* trailer.c */
 /** The copy at the end of a segment whose bytes are in ck->buf. */
 void ck_check_trailer(struct ck *ck, uint32_t shard, struct ck_segment *segment);
@@ -206,7 +168,6 @@ void ck_scan_fini(struct scan *scan);
 /* plan.c */
 /** What recovery would do, for each shard; marks what it would follow. */
 int ck_make_plans(struct ck *ck);
-void ck_plans_fini(struct ck *ck);
 
 /* check.c */
 /** The whole check. \return the exit status. */

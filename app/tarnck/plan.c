@@ -4,72 +4,19 @@
  * chain.c are given what was found on the device, and say what to read, and what it means.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "ck.h"
 #include "lib/cache/recover.h"
-
-/* The shard as recovery sees it when all headers are read. */
-static int
-recovery_make(struct ck *ck, uint32_t number)
-{
-	struct ck_shard *shard = &ck->shards[number];
-	uint32_t count = ck->best->segment_count;
-	struct recovery *recovery = calloc(1, sizeof(*recovery));
-
-	shard->recovery = recovery;
-	if (recovery == NULL)
-		return -ENOMEM;
-	recovery->shard = calloc(1, sizeof(*recovery->shard));
-	recovery->found = calloc(count, sizeof(*recovery->found));
-	if (recovery->shard == NULL || recovery->found == NULL)
-		return -ENOMEM;
-	recovery->tail = 1;
-	recovery->shard->number = number;
-	recovery->shard->segment_count = count;
-	recovery->shard->segment_blocks = ck->segment_blocks;
-	recovery->shard->segment_shift = (uint32_t)__builtin_ctz(ck->segment_blocks);
-	for (uint32_t place = 0; place < count; place++) {
-		const struct ck_segment *segment = &shard->segments[place];
-		struct found_segment found = {
-			.sequence = segment->sequence,
-			.epoch = segment->epoch,
-			.previous = segment->previous,
-			.previous_end = segment->previous_end,
-			.tail = segment->header_tail,
-			.durable = segment->header_durable,
-			.time_s = segment->time_s,
-			.gap_start = segment->gap_start,
-			.gap_end = segment->gap_end,
-			.seed = segment->seed,
-		};
-
-		judge_found(recovery, place, &found);
-		recovery->found[place].unreadable = segment->unreadable;
-	}
-	return 0;
-}
-
-/* \return what the checkpoint in an area says of the shard; NULL: there is none (-1). */
-static const struct disk_checkpoint_shard *
-part_of(const struct ck *ck, int area, uint32_t number)
-{
-	return area < 0 ? NULL : &ck->checkpoint[area].header.shard[number];
-}
 
 /* Everything before the scans. */
 static int
 prepare(struct ck *ck, uint32_t number)
 {
 	struct recovery *recovery = ck->shards[number].recovery;
-	const struct disk_checkpoint_shard *told = part_of(ck, ck->tried_checkpoint[0], number);
-	const struct disk_checkpoint_shard *used =
-	    part_of(ck, ck_checkpoint_of(ck, number), number);
+	int used = ck_checkpoint_of(ck, number);
 	struct found_segment *found;
 	int rc;
 
-	if (told != NULL)
-		judge_checkpoint_header(recovery, told);
 	while ((found = judge_probe_next(recovery)) != NULL) {
 		struct scan scan = {
 			.end_limit = UINT32_MAX,
@@ -86,8 +33,8 @@ prepare(struct ck *ck, uint32_t number)
 	rc = claims_judge(recovery);
 	if (rc == 0)
 		rc = chain_build(recovery);
-	if (rc == 0 && used != NULL)
-		judge_checkpoint(recovery, used);
+	if (rc == 0 && used >= 0)
+		judge_checkpoint(recovery, &ck->checkpoint[used].header.shard[number]);
 	return rc;
 }
 
@@ -216,10 +163,8 @@ plan_shard(struct ck *ck, uint32_t number)
 {
 	struct ck_plan *plan = &ck->shards[number].plan;
 	struct recovery *recovery;
-	int rc = recovery_make(ck, number);
+	int rc = prepare(ck, number);
 
-	if (rc == 0)
-		rc = prepare(ck, number);
 	if (rc != 0)
 		return rc;
 	recovery = ck->shards[number].recovery;
@@ -246,21 +191,4 @@ ck_make_plans(struct ck *ck)
 			return tarn_reason_set(&ck->reason, rc, "no memory for shard %u", number);
 	}
 	return 0;
-}
-
-void
-ck_plans_fini(struct ck *ck)
-{
-	for (uint32_t number = 0; ck->shards != NULL && number < ck->best->shard_count; number++) {
-		struct recovery *recovery = ck->shards[number].recovery;
-
-		if (recovery == NULL)
-			continue;
-		free(recovery->shard);
-		free(recovery->found);
-		free(recovery->chain);
-		free(recovery->bans);
-		free(recovery->gaps);
-		free(recovery);
-	}
 }

@@ -30,12 +30,11 @@ is_foreign(const struct disk_segment *header, uint64_t offset_bytes)
 	return format_segment_verify(header, seed) == 0;
 }
 
-static void
-take_header(struct ck *ck, struct ck_segment *segment, const struct found_segment *found)
+void
+ck_segment_take(const struct ck *ck, struct ck_segment *segment, const struct found_segment *found)
 {
 	if (found->sequence <= segment->sequence)
 		return;
-	segment->header = CK_HEADER_GOOD;
 	segment->epoch = found->epoch;
 	segment->sequence = found->sequence;
 	segment->previous = found->previous;
@@ -46,6 +45,7 @@ take_header(struct ck *ck, struct ck_segment *segment, const struct found_segmen
 	segment->gap_start = found->gap_start;
 	segment->gap_end = found->gap_end;
 	segment->seed = format_segment_seed(ck->seed, found->epoch);
+	segment->header = CK_HEADER_GOOD;
 	segment->header_end = 1;
 }
 
@@ -72,7 +72,7 @@ find_stand_in(struct ck *ck, struct ck_segment *segment, const struct ck_place *
 				 footer->sequence, ck->segment_blocks) == 0 &&
 	    belongs(ck, place, footer->sequence, footer->shard)) {
 		found = judge_of_footer(footer);
-		take_header(ck, segment, &found);
+		ck_segment_take(ck, segment, &found);
 	}
 	if (ck_read(ck, ck->buf, DISK_BLOCK, offset_bytes + DISK_BLOCK) != 0)
 		return;
@@ -81,7 +81,7 @@ find_stand_in(struct ck *ck, struct ck_segment *segment, const struct ck_place *
 				1) == 0 &&
 	    belongs(ck, place, batch->sequence, batch->shard)) {
 		found = judge_of_batch(batch);
-		take_header(ck, segment, &found);
+		ck_segment_take(ck, segment, &found);
 	}
 }
 
@@ -124,7 +124,7 @@ read_header(struct ck *ck, const struct ck_place *place)
 	if (rc == 0) {
 		struct found_segment found = judge_of_header(header);
 
-		take_header(ck, segment, &found);
+		ck_segment_take(ck, segment, &found);
 		return;
 	}
 	segment->header = CK_HEADER_BLANK;

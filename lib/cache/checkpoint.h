@@ -20,6 +20,18 @@ checkpoint_area(uint64_t sequence)
 	return sequence % 2;
 }
 
+/** \return whether what a verified chunk holds can be so, for a cache laid out like that. */
+bool checkpoint_chunk_sound(const struct disk_chunk *chunk, const struct disk_super *super);
+/**
+ * Take in a sound chunk of the table of segments: what it says of places of which the shard does
+ * not know as much; clean: of all.
+ */
+void checkpoint_take_table(struct shard *shard, const struct disk_chunk *chunk, uint32_t cache_seed,
+			   bool clean);
+/** \return whether a checkpoint has as many chunks of a shard as there are, of each kind. */
+bool checkpoint_counts_agree(const struct disk_checkpoint_shard *part,
+			     const struct disk_super *super);
+
 /* The headers of both areas, as they are on the device. */
 struct checkpoint_found {
 	struct tarn_cache *cache;

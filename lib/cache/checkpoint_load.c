@@ -114,11 +114,10 @@ take_slot(struct load *load, const struct index_slot *from, const struct head *h
 		index_set_suspect(index, slot);
 }
 
-static int
+static void
 take_index(struct load *load, const struct disk_chunk *chunk)
 {
 	struct index *index = &load->shard->index;
-	uint64_t bytes = (uint64_t)index->bucket_count * sizeof(struct index_bucket);
 	uint64_t from = (uint64_t)chunk->index * DISK_CHUNK_DATA;
 	const struct index_slot *slots = (const struct index_slot *)(const void *)(chunk + 1);
 	uint32_t count = chunk->length_bytes / sizeof(*slots);
@@ -127,84 +126,152 @@ take_index(struct load *load, const struct disk_chunk *chunk)
 		.number = chunk->head_sequence % load->shard->segment_count,
 	};
 
-	if (chunk->length_bytes != tarn_min_u64(DISK_CHUNK_DATA, bytes - from))
-		return -EBADMSG;
 	if (load->clean) {
 		memcpy((uint8_t *)index->buckets + from, slots, chunk->length_bytes);
-		return 0;
+		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (i + PREFETCH < count)
 			index_prefetch(index, slots[i + PREFETCH].id);
 		take_slot(load, &slots[i], &head);
 	}
-	return 0;
 }
 
-static int
-take_segments(struct load *load, const struct disk_chunk *chunk)
+/* The states in a chunk of the table, and the place of the first. */
+struct table {
+	const struct disk_segment_state *states;
+	uint64_t first;
+	uint32_t count;
+};
+
+static struct table
+table_of(const struct disk_chunk *chunk)
 {
-	const struct disk_segment_state *states =
-	    (const struct disk_segment_state *)(const void *)(chunk + 1);
-	uint32_t per_chunk = DISK_CHUNK_DATA / sizeof(*states);
-	struct shard *shard = load->shard;
+	return (struct table){
+		.states = (const struct disk_segment_state *)(const void *)(chunk + 1),
+		.first =
+		    (uint64_t)chunk->index * (DISK_CHUNK_DATA / sizeof(struct disk_segment_state)),
+		.count = chunk->length_bytes / sizeof(struct disk_segment_state),
+	};
+}
 
-	for (uint32_t i = 0; i < chunk->length_bytes / sizeof(*states); i++) {
-		uint64_t number = (uint64_t)chunk->index * per_chunk + i;
-		struct segment *segment;
+void
+checkpoint_take_table(struct shard *shard, const struct disk_chunk *chunk, uint32_t cache_seed,
+		      bool clean)
+{
+	struct table table = table_of(chunk);
 
-		if (number >= shard->segment_count)
-			return -EBADMSG;
-		segment = &shard->segments[number];
+	for (uint32_t i = 0; i < table.count; i++) {
+		const struct disk_segment_state *state = &table.states[i];
+		struct segment *segment = &shard->segments[table.first + i];
+
 		/* What headers have told is as new, or newer. */
-		if (!load->clean && states[i].sequence < segment->sequence)
+		if (!clean && state->sequence < segment->sequence)
 			continue;
-		segment->sequence = states[i].sequence;
-		segment->epoch = states[i].epoch;
-		segment->seed = format_segment_seed(shard->cache->seed, segment->epoch);
-		segment->end_block = states[i].end_block;
-		segment->trailer = (states[i].flags & DISK_SEGMENT_TRAILER) != 0;
+		segment->sequence = state->sequence;
+		segment->epoch = state->epoch;
+		segment->seed = format_segment_seed(cache_seed, segment->epoch);
+		segment->end_block = state->end_block;
+		segment->trailer = (state->flags & DISK_SEGMENT_TRAILER) != 0;
 	}
-	return 0;
+}
+
+/* The rule that begins at a byte of a chunk. \return its bytes; 0: that cannot be one. */
+static uint64_t
+ban_at(const struct disk_chunk *chunk, uint64_t at, struct disk_ban *ret)
+{
+	uint64_t left = chunk->length_bytes - at;
+
+	if (left < sizeof(*ret))
+		return 0;
+	memcpy(ret, (const uint8_t *)(chunk + 1) + at, sizeof(*ret));
+	if (ret->prefix_bytes > BAN_PREFIX_MAX || ret->prefix_bytes > left - sizeof(*ret))
+		return 0;
+	return sizeof(*ret) + tarn_align_up(ret->prefix_bytes, 8);
 }
 
 static int
 take_bans(struct load *load, const struct disk_chunk *chunk)
 {
-	const uint8_t *data = (const uint8_t *)(chunk + 1);
-	uint32_t at = 0;
+	struct disk_ban rule;
+	uint64_t bytes;
 
-	while (at < chunk->length_bytes) {
-		struct disk_ban rule;
+	for (uint64_t at = 0; at < chunk->length_bytes; at += bytes) {
+		const uint8_t *prefix = (const uint8_t *)(chunk + 1) + at + sizeof(rule);
 
-		if (chunk->length_bytes - at < sizeof(rule))
+		bytes = ban_at(chunk, at, &rule);
+		if (ban_add(&load->shard->bans, &rule, prefix) != 0)
 			return -EBADMSG;
-		memcpy(&rule, data + at, sizeof(rule));
-		at += (uint32_t)sizeof(rule);
-		if (rule.prefix_bytes > BAN_PREFIX_MAX ||
-		    rule.prefix_bytes > chunk->length_bytes - at)
-			return -EBADMSG;
-		if (ban_add(&load->shard->bans, &rule, data + at) != 0)
-			return -EBADMSG;
-		at += (uint32_t)tarn_align_up(rule.prefix_bytes, 8);
 	}
 	return 0;
+}
+
+/* --- Whether they can be so --- */
+
+static bool
+table_sound(const struct disk_chunk *chunk, const struct disk_super *super)
+{
+	struct table table = table_of(chunk);
+
+	if (table.first + table.count > super->segment_count)
+		return false;
+	for (uint32_t i = 0; i < table.count; i++) {
+		const struct disk_segment_state *state = &table.states[i];
+
+		if (state->end_block > super->segment_bytes / DISK_BLOCK ||
+		    (state->sequence != 0 &&
+		     state->sequence % super->segment_count != table.first + i))
+			return false;
+	}
+	return true;
+}
+
+static bool
+bans_sound(const struct disk_chunk *chunk)
+{
+	struct disk_ban rule;
+	uint64_t bytes;
+
+	for (uint64_t at = 0; at < chunk->length_bytes; at += bytes) {
+		bytes = ban_at(chunk, at, &rule);
+		if (bytes == 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+checkpoint_chunk_sound(const struct disk_chunk *chunk, const struct disk_super *super)
+{
+	uint64_t bytes = (uint64_t)super->bucket_count * sizeof(struct index_bucket);
+	uint64_t from = (uint64_t)chunk->index * DISK_CHUNK_DATA;
+
+	if (chunk->kind == DISK_CHUNK_SEGMENTS)
+		return table_sound(chunk, super);
+	if (chunk->kind == DISK_CHUNK_BANS)
+		return bans_sound(chunk);
+	return from < bytes && chunk->length_bytes == tarn_min_u64(DISK_CHUNK_DATA, bytes - from);
 }
 
 static int
 take(struct load *load, const struct chunk_read *read)
 {
+	const struct tarn_cache *cache = load->shard->cache;
 	const struct disk_chunk *chunk = read->chunk;
-	uint32_t seed = format_offset_seed(load->shard->cache->seed, read->offset);
+	uint32_t seed = format_offset_seed(cache->seed, read->offset);
 
 	if (format_chunk_verify(chunk, seed) != 0 ||
 	    chunk->sequence != load->checkpoint->sequence || chunk->shard != load->shard->number ||
-	    chunk->kind != read->kind || chunk->index != read->index)
+	    chunk->kind != read->kind || chunk->index != read->index ||
+	    !checkpoint_chunk_sound(chunk, cache->super))
 		return -EBADMSG;
+	if (chunk->kind == DISK_CHUNK_BANS)
+		return take_bans(load, chunk);
 	if (chunk->kind == DISK_CHUNK_INDEX)
-		return take_index(load, chunk);
-	return chunk->kind == DISK_CHUNK_SEGMENTS ? take_segments(load, chunk)
-						  : take_bans(load, chunk);
+		take_index(load, chunk);
+	else
+		checkpoint_take_table(load->shard, chunk, cache->seed, load->clean);
+	return 0;
 }
 
 static void
@@ -265,11 +332,10 @@ feed(struct load *load)
 		finish(load);
 }
 
-static bool
-counts_agree(const struct shard *shard, const struct disk_checkpoint *checkpoint)
+bool
+checkpoint_counts_agree(const struct disk_checkpoint_shard *part, const struct disk_super *super)
 {
-	const struct disk_super *super = shard->cache->super;
-	const uint32_t *count = checkpoint->shard[shard->number].chunk_count;
+	const uint32_t *count = part->chunk_count;
 
 	return count[DISK_CHUNK_INDEX] == geometry_index_chunks(super->bucket_count) &&
 	       count[DISK_CHUNK_SEGMENTS] == geometry_segment_chunks(super->segment_count) &&
@@ -292,7 +358,7 @@ checkpoint_load(struct shard *shard, const struct disk_checkpoint *checkpoint, b
 	load->clean = clean;
 	load->done = done;
 	load->arg = arg;
-	if (!counts_agree(shard, checkpoint))
+	if (!checkpoint_counts_agree(&checkpoint->shard[shard->number], shard->cache->super))
 		load->status = -EBADMSG;
 	for (uint32_t i = 0; i < LOAD_WINDOW; i++) {
 		load->reads[i].load = load;

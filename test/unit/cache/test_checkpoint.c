@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Checkpoints that come to nothing, or are damaged. */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "lib/cache/geometry.h"
 #include "test/unit/cache/stage.h"
 
 static void
@@ -66,6 +69,58 @@ test_where_the_newest_is_damaged_the_older_one_is_used_and_kept(void)
 	CU_ASSERT(stage.cache->checkpoint_sequence == sequence + 2);
 }
 
+/* What a chunk holds that cannot be, though its checksums are right. */
+static const struct {
+	enum disk_chunk_kind kind;
+	uint32_t at, value;    /* a word of its data */
+	uint32_t length_bytes; /* 0: as it is */
+} unsound[] = {
+	/* A sequence at another's place, one that is enormous, and an end beyond its segment. */
+	{ DISK_CHUNK_SEGMENTS, 1 * 32 + 8, 2, 0 },
+	{ DISK_CHUNK_SEGMENTS, 2 * 32 + 12, UINT32_MAX, 0 },
+	{ DISK_CHUNK_SEGMENTS, 1 * 32 + 16, UINT32_MAX, 0 },
+	{ DISK_CHUNK_SEGMENTS, 0, 0, DISK_CHUNK_DATA },
+	{ DISK_CHUNK_INDEX, 0, 0, 64 },
+	{ DISK_CHUNK_BANS, offsetof(struct disk_ban, prefix_bytes), UINT32_MAX, 0 },
+	{ DISK_CHUNK_BANS, 0, 0, 8 },
+};
+
+static void
+test_a_chunk_that_holds_what_cannot_be_counts_as_damaged(void)
+{
+	struct disk_chunk *chunk = malloc(DISK_CHUNK_BYTES);
+
+	for (uint32_t i = 0; i < tarn_array_count(unsound); i++) {
+		uint32_t seed;
+		uint64_t at;
+
+		stage.opts.force = true;
+		stage.env.seed++; /* another uuid */
+		stage_start();
+		stage.opts.force = false;
+		stage_store_many(0, 100, 3000, 1, 16);
+		CU_ASSERT(stage_purge("q") == 0 && stage_checkpoint() == 0);
+		at = geometry_chunk_offset(stage.cache->super, stage.cache->checkpoint_sequence % 2,
+					   0, unsound[i].kind, 0);
+		seed = format_offset_seed(stage.cache->seed, at);
+		stage_crash();
+		stage_raw(TARN_IO_READ, chunk, at, DISK_CHUNK_BYTES);
+		CU_ASSERT_FATAL(format_chunk_verify(chunk, seed) == 0);
+		if (unsound[i].length_bytes != 0)
+			chunk->length_bytes = unsound[i].length_bytes;
+		else
+			memcpy((uint8_t *)(chunk + 1) + unsound[i].at, &unsound[i].value, 4);
+		format_chunk_seal(chunk, seed);
+		stage_raw(TARN_IO_WRITE, chunk, at, DISK_CHUNK_BYTES);
+		stage_start();
+		CU_ASSERT(stage_info().checkpoint_damaged && stage_info().damaged_segments == 0);
+		CU_ASSERT(stage_found(0, 100, 1) == 100);
+		CU_ASSERT(stage_stop() == 0);
+	}
+	free(chunk);
+}
+
 UT_SUITE(cache_checkpoint, setup, stage_teardown,
 	 UT_CASE(test_a_checkpoint_that_failed_leaves_its_sequence_and_the_good_area_alone),
-	 UT_CASE(test_where_the_newest_is_damaged_the_older_one_is_used_and_kept));
+	 UT_CASE(test_where_the_newest_is_damaged_the_older_one_is_used_and_kept),
+	 UT_CASE(test_a_chunk_that_holds_what_cannot_be_counts_as_damaged));
