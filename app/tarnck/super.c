@@ -19,20 +19,28 @@ read_copy(struct ck *ck, int copy)
 	return format_super_verify(&ck->super[copy]);
 }
 
+/* Whatever the other copy is. */
+static int
+refuse_newer(struct ck *ck)
+{
+	for (int copy = 0; copy < 2; copy++)
+		if (ck->super_status[copy] == -EPROTONOSUPPORT)
+			return tarn_reason_set(&ck->reason, -EPROTONOSUPPORT,
+					       "%s: a cache of version %u; this program knows %u",
+					       ck->opts->path, ck->super[copy].head.version,
+					       DISK_VERSION);
+	return 0;
+}
+
 static int
 refuse(struct ck *ck)
 {
 	const char *path = ck->opts->path;
 	bool claims = false;
 
-	for (int copy = 0; copy < 2; copy++) {
-		if (ck->super_status[copy] == -EPROTONOSUPPORT)
-			return tarn_reason_set(&ck->reason, -EPROTONOSUPPORT,
-					       "%s: a cache of version %u; this program knows %u",
-					       path, ck->super[copy].head.version, DISK_VERSION);
+	for (int copy = 0; copy < 2; copy++)
 		claims |=
 		    ck->super_status[copy] == -EBADMSG && format_super_claims(&ck->super[copy]);
-	}
 	if (claims) {
 		ck->status = CK_DAMAGE;
 		return tarn_reason_set(&ck->reason, -EUCLEAN,
@@ -62,6 +70,8 @@ is_same_boot(const struct ck *ck)
 int
 ck_check_supers(struct ck *ck)
 {
+	int rc;
+
 	for (int copy = 0; copy < 2; copy++) {
 		ck->super_status[copy] = read_copy(ck, copy);
 		if (ck->super_status[copy] != 0)
@@ -69,6 +79,9 @@ ck_check_supers(struct ck *ck)
 		if (ck->best == NULL || ck->super[copy].sequence > ck->best->sequence)
 			ck->best = &ck->super[copy];
 	}
+	rc = refuse_newer(ck);
+	if (rc != 0)
+		return rc;
 	if (ck->best == NULL)
 		return refuse(ck);
 	for (int copy = 0; copy < 2; copy++) {
