@@ -106,12 +106,14 @@ impossible_seal(struct disk_super *super)
 const char *
 impossible_super(uint32_t n, struct disk_super *super)
 {
-	const struct impossible *one = &cases[n];
-	uint8_t *field = (uint8_t *)super + one->at;
+	const struct impossible *one;
 	uint64_t value = 0;
+	uint8_t *field;
 
 	if (n >= tarn_array_count(cases))
 		return NULL;
+	one = &cases[n];
+	field = (uint8_t *)super + one->at;
 	memcpy(&value, field, one->bytes);
 	value = one->change == ADD ? value + one->value : one->value;
 	memcpy(field, &value, one->bytes);
