@@ -60,7 +60,8 @@ typedef void (*tarn_cache_create_cb)(void *arg, int status, struct tarn_cache *c
 				     const struct tarn_reason *reason);
 /**
  * Open the cache that is on the device, recovering it after a crash, or format a blank one. A cache
- * with dirty blocks is formatted only with force. cb on the control reactor, never inside the call.
+ * with dirty blocks is formatted only with force. cb on the control reactor, later; where there is
+ * no memory for the request, inside the call: -ENOMEM.
  */
 void tarn_cache_create(const struct tarn_cache_opts *opts, tarn_cache_create_cb cb, void *arg);
 
@@ -96,7 +97,10 @@ struct tarn_cache_settings {
 	uint32_t checkpoint_interval_s;
 };
 void tarn_cache_get_settings(const struct tarn_cache *cache, struct tarn_cache_settings *ret);
-/** \return 0, or -EINVAL: a negative TTL, or an object larger than a segment holds. */
+/**
+ * \return 0, -EINVAL (a negative TTL, or an object larger than a segment holds) or -ENOMEM; nothing
+ * has changed then.
+ */
 int tarn_cache_set_settings(struct tarn_cache *cache, const struct tarn_cache_settings *settings);
 
 /**
@@ -225,6 +229,7 @@ typedef void (*tarn_cache_list_cb)(void *arg, int status, const struct tarn_cach
 /**
  * Up to max_count (1 to 1024) keys from cursor (0: the first) on, in no order. Objects that stay
  * are listed exactly once over all calls; others perhaps. -ESHUTDOWN: the cache is stopping.
+ * -ENOMEM: then perhaps inside the call, and nothing was listed: the same cursor again.
  */
 void tarn_cache_list_keys(struct tarn_cache *cache, uint64_t cursor, uint32_t max_count,
 			  tarn_cache_list_cb cb, void *arg);

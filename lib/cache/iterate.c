@@ -195,8 +195,8 @@ key_read(struct log_read *read, int status)
 	key_step(walk);
 }
 
-/* \return whether the walk goes on at once. */
-static bool
+/* \return 0: the walk goes on at once, -EAGAIN: when it has been read, or -ENOMEM. */
+static int
 one_key(struct key_walk *walk, const struct index_slot *slot)
 {
 	struct shard *shard = &walk->cache->shards[walk->shard];
@@ -212,15 +212,15 @@ one_key(struct key_walk *walk, const struct index_slot *slot)
 	if (ram != NULL) {
 		take_record(walk, (const struct disk_record *)(const void *)(ram + in_block),
 			    walk->there, shard_segment_at(shard, slot->place)->seed);
-		return true;
+		return 0;
 	}
 	blocks = tarn_align_up(in_block + walk->there, DISK_BLOCK) / DISK_BLOCK;
 	walk->buf = tarn_iobuf_get(blocks * DISK_BLOCK);
 	if (walk->buf == NULL)
-		return true;
+		return -ENOMEM;
 	walk->read.done = key_read;
 	log_read(shard, &walk->read, slot->place, walk->buf, (uint32_t)blocks);
-	return false;
+	return -EAGAIN;
 }
 
 static void
@@ -229,15 +229,25 @@ key_step(void *arg)
 	struct key_walk *walk = arg;
 	struct shard *shard = &walk->cache->shards[walk->shard];
 	uint64_t end = index_slot_count(&shard->index);
+	int status = 0;
 
-	for (uint32_t i = 0; i < STEP_SLOTS && walk->next < end; i++) {
+	for (uint32_t i = 0; i < STEP_SLOTS && walk->next < end && status == 0; i++) {
 		const struct index_slot *slot;
 
 		if (walk->count == walk->max_count)
 			break;
 		slot = index_at(&shard->index, walk->next++);
-		if (index_kind(slot) == INDEX_KIND_OBJECT && !one_key(walk, slot))
-			return;
+		if (index_kind(slot) == INDEX_KIND_OBJECT)
+			status = one_key(walk, slot);
+	}
+	if (status == -EAGAIN)
+		return;
+	if (status != 0) {
+		/* The cursor stays before the one that could not be read: it is not passed over. */
+		walk->next--;
+		walk->status = walk->count == 0 ? status : 0;
+		tarn_msg_send(tarn_reactor_get(0), &walk->msg, keys_walked, walk);
+		return;
 	}
 	if (walk->next == end) {
 		walk->shard++;

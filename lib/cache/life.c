@@ -52,6 +52,42 @@ life_free(struct tarn_cache *cache)
 	free(cache);
 }
 
+/* --- Checkpoints at intervals --- */
+
+static int
+checkpoint_poll(void *arg)
+{
+	struct tarn_cache *cache = arg;
+
+	if (cache->checkpoint != NULL || atomic_load(&cache->state) != CACHE_RUNNING)
+		return 0;
+	life_checkpoint(cache);
+	return 1;
+}
+
+int
+life_set_interval(struct tarn_cache *cache, uint32_t interval_s)
+{
+	struct tarn_poller_opts opts = {
+		.name = "cache_checkpoint",
+		.fn = checkpoint_poll,
+		.arg = cache,
+		.period_us = (uint64_t)interval_s * 1000000,
+	};
+
+	struct tarn_poller *poller = NULL;
+
+	if (interval_s != 0) {
+		poller = tarn_poller_register(&opts);
+		if (poller == NULL)
+			return -ENOMEM;
+	}
+	tarn_poller_unregister(&cache->checkpoint_poller);
+	cache->checkpoint_poller = poller;
+	cache->checkpoint_interval_s = interval_s;
+	return 0;
+}
+
 /* --- Opening --- */
 
 static int
@@ -123,8 +159,7 @@ life_open(struct tarn_cache *cache, const struct tarn_cache_opts *opts,
 	take_env(cache, env);
 	cache->default_ttl_s = opts->default_ttl_s;
 	cache->max_object_bytes = opts->max_object_bytes;
-	cache->checkpoint_interval_s = opts->checkpoint_interval_s;
-	return 0;
+	return life_set_interval(cache, opts->checkpoint_interval_s);
 }
 
 int
@@ -190,40 +225,10 @@ life_not_before(struct tarn_cache *cache, uint64_t time_s)
 		cache->anchor_s += time_s - now_s;
 }
 
-static int
-checkpoint_poll(void *arg)
-{
-	struct tarn_cache *cache = arg;
-
-	if (cache->checkpoint != NULL || atomic_load(&cache->state) != CACHE_RUNNING)
-		return 0;
-	life_checkpoint(cache);
-	return 1;
-}
-
-int
-life_set_interval(struct tarn_cache *cache, uint32_t interval_s)
-{
-	struct tarn_poller_opts opts = {
-		.name = "cache_checkpoint",
-		.fn = checkpoint_poll,
-		.arg = cache,
-		.period_us = (uint64_t)interval_s * 1000000,
-	};
-
-	tarn_poller_unregister(&cache->checkpoint_poller);
-	cache->checkpoint_interval_s = interval_s;
-	if (interval_s == 0)
-		return 0;
-	cache->checkpoint_poller = tarn_poller_register(&opts);
-	return cache->checkpoint_poller != NULL ? 0 : -ENOMEM;
-}
-
 void
 life_running(struct tarn_cache *cache)
 {
 	atomic_store(&cache->state, CACHE_RUNNING);
-	life_set_interval(cache, cache->checkpoint_interval_s);
 }
 
 /* --- Ending --- */

@@ -27,5 +27,5 @@ void life_close(struct tarn_cache *cache, void (*done)(struct tarn_cache *cache,
 void life_uuid_text(const uint8_t uuid[16], char ret[37]);
 /** Begin a checkpoint that nobody waits for. */
 void life_checkpoint(struct tarn_cache *cache);
-/** Checkpoints at intervals. */
+/** Checkpoints at intervals, of a cache that runs; 0: none. \return 0, or -ENOMEM: as before. */
 int life_set_interval(struct tarn_cache *cache, uint32_t interval_s);
