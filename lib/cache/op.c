@@ -111,6 +111,10 @@ waited(struct log_waiter *waiter, int status)
 {
 	struct op *op = tarn_container_of(waiter, struct op, waiter);
 
+	/* Without a log it was refused after all; where only a flush failed, it is there. */
+	if (tarn_unlikely(status != 0) && op->kind == TARN_CACHE_STORE && op->outcome == 0 &&
+	    op->shard->failed)
+		op->shard->counters.reject[TARN_CACHE_REJECT_FAILED]++;
 	op_finish(op, status != 0 ? status : op->outcome);
 }
 

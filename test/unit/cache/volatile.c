@@ -113,9 +113,11 @@ volatile_poll(struct tarn_group *group)
 	while ((io = TAILQ_FIRST(&queue)) != NULL) {
 		TAILQ_REMOVE(&queue, io, link);
 		carry_out(io);
+		volatile_disk.count[io->op]++;
 		tarn_io_complete(io, 0);
 		count++;
 	}
+	volatile_disk.turn_max = (uint32_t)tarn_max_u64(volatile_disk.turn_max, (uint64_t)count);
 	return count;
 }
 

@@ -13,6 +13,9 @@ struct volatile_disk {
 	uint8_t *data;	     /* as reads see it */
 	uint8_t *flushed;    /* as it was at the last flush */
 	bool *written;	     /* by page of 4096 bytes, since the last flush */
+	/* Since whenever a test sets them to 0. */
+	uint32_t count[TARN_IO_OP_COUNT]; /* of I/Os */
+	uint32_t turn_max;		  /* that one turn of the reactor found submitted */
 };
 extern struct volatile_disk volatile_disk;
 
