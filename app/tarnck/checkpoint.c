@@ -163,7 +163,9 @@ ck_checkpoint_tables(struct ck *ck, struct shard *shard)
 		const struct disk_checkpoint_shard *part =
 		    &ck->checkpoint[area].header.shard[shard->number];
 
-		for (uint32_t n = 0; n < chunks && checkpoint_counts_agree(part, ck->best); n++)
+		if (!checkpoint_counts_agree(part, ck->best))
+			continue;
+		for (uint32_t n = 0; n < chunks; n++)
 			if (read_chunk(ck, area, shard->number, DISK_CHUNK_SEGMENTS, n) == 0)
 				checkpoint_take_table(shard, (const void *)ck->buf, ck->seed,
 						      false);

@@ -74,7 +74,6 @@ life_set_interval(struct tarn_cache *cache, uint32_t interval_s)
 		.arg = cache,
 		.period_us = (uint64_t)interval_s * 1000000,
 	};
-
 	struct tarn_poller *poller = NULL;
 
 	if (interval_s != 0) {

@@ -36,14 +36,13 @@ teardown(void)
 static void
 take_image(void)
 {
-	memcpy(image, volatile_disk.data, STAGE_BYTES);
+	stage_raw(TARN_IO_READ, image, 0, STAGE_BYTES);
 }
 
 static void
 put_image(void)
 {
-	memcpy(volatile_disk.data, image, STAGE_BYTES);
-	memcpy(volatile_disk.flushed, image, STAGE_BYTES);
+	stage_raw(TARN_IO_WRITE, image, 0, STAGE_BYTES);
 	volatile_touch();
 }
 
